@@ -1,0 +1,55 @@
+"""What is stored, and who may see it. Read as `import db`, then `db.Clone`."""
+
+from db.analytics import CreatorAnalytics, MemoryUsage, QaPair
+from db.assistant import Assistant, AssistantConfig
+from db.base import Base, Row, Vocabulary, Words
+from db.clone import Clone, CloneExpert, MemoryType
+from db.credits import CreditEntry, CreditEntryKind
+from db.document import Document, clone_documents
+from db.domain import Domain
+from db.expert import Expert
+from db.knowledge import Knowledge, ProcessingStatus
+from db.message import Message, MessageSource, SenderType
+from db.session import Session, SessionStatus, SessionType
+from db.user import SubscriptionTier, User, UserRole
+from db.vector_store import FileStatus, StoreFile, StoreOwner, VectorStore
+from db.viewer import ANONYMOUS, Viewer, ViewerKind
+
+__all__ = [
+    "ANONYMOUS",
+    "Assistant",
+    "AssistantConfig",
+    "Base",
+    "Clone",
+    "CloneExpert",
+    "CreatorAnalytics",
+    "CreditEntry",
+    "CreditEntryKind",
+    "Document",
+    "Domain",
+    "Expert",
+    "FileStatus",
+    "Knowledge",
+    "MemoryType",
+    "MemoryUsage",
+    "Message",
+    "MessageSource",
+    "ProcessingStatus",
+    "QaPair",
+    "Row",
+    "SenderType",
+    "Session",
+    "SessionStatus",
+    "SessionType",
+    "StoreFile",
+    "StoreOwner",
+    "SubscriptionTier",
+    "User",
+    "UserRole",
+    "VectorStore",
+    "Viewer",
+    "ViewerKind",
+    "Vocabulary",
+    "Words",
+    "clone_documents",
+]

@@ -1,0 +1,86 @@
+"""Credits: every movement of a person's balance, one row each, never changed."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, Uuid, select
+from sqlalchemy.orm import Mapped, aliased
+
+from db.base import (
+    EVERY_ROW,
+    EVERYONE,
+    NO_ROW,
+    NOBODY,
+    Alternatives,
+    Condition,
+    Row,
+    Vocabulary,
+    Words,
+    column,
+    created_at,
+    money,
+)
+from db.clone import own_clones
+from db.session import Session
+from db.viewer import VIEWER_ID, ViewerKind
+
+
+class CreditEntryKind(Words):
+    """Why a balance moved."""
+
+    TOP_UP = "top_up", "Credits were bought."
+    SESSION_CHARGE = "session_charge", "Time in a session."
+    MESSAGE_CHARGE = "message_charge", "A message."
+    REFUND = "refund", "A charge was given back."
+    ADJUSTMENT = "adjustment", "An admin corrected the balance."
+    OPENING = "opening", "The balance from before the ledger."
+    EXTERNAL = "external", "Another program changed the balance."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
+class CreditEntry(Row):
+    """One movement of a person's balance. Seen by the person, and by the creator whose clone earned it."""
+
+    __tablename__ = "credit_entries"
+    __table_args__ = (
+        UniqueConstraint("user_id", "idempotency_key"),
+        CheckConstraint("amount <> 0", name="credit_entries_amount_check"),
+        Index("idx_credit_entries_user_created", "user_id", "created_at", "id"),
+    )
+    __order__ = (("created_at", "desc"),)
+
+    user_id: Mapped[UUID] = column(ForeignKey("user_profiles.id"), doc="Whose balance moved.", indexed=True)
+    amount: Mapped[Decimal] = money(doc="By how much, in credits; negative when they were spent.")
+    kind: Mapped[str] = column(Vocabulary(CreditEntryKind), doc="Why.", indexed=True)
+    session_id: Mapped[UUID | None] = column(
+        Uuid, doc="The session it paid for, which an old program may have deleted since.", indexed=True
+    )
+    message_id: Mapped[UUID | None] = column(
+        Uuid, doc="The message it paid for, which an old program may have deleted since.", indexed=True
+    )
+    balance_after: Mapped[Decimal] = money(doc="The balance after it, in credits.", private=True)
+    idempotency_key: Mapped[UUID | None] = column(Uuid, doc="The key under which the mutation was sent.", private=True)
+    created_at: Mapped[datetime] = created_at()
+
+    @classmethod
+    def visible_to(cls, kind: ViewerKind) -> Alternatives:
+        """The person, and the creator of the clone that was paid."""
+        if kind is ViewerKind.ADMIN:
+            return EVERY_ROW
+        if kind is ViewerKind.ANONYMOUS:
+            return NO_ROW
+        own = cls.user_id == VIEWER_ID
+        if kind is ViewerKind.USER:
+            return [own]
+        session: Any = aliased(Session)
+        earned = cls.session_id.in_(select(session.id).where(session.clone_id.in_(own_clones())))
+        return [own, earned]
+
+    @classmethod
+    def private_to(cls, kind: ViewerKind) -> Condition:
+        """The person."""
+        if kind is ViewerKind.ADMIN:
+            return EVERYONE
+        return NOBODY if kind is ViewerKind.ANONYMOUS else cls.user_id == VIEWER_ID

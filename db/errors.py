@@ -1,0 +1,38 @@
+"""What can go wrong between us and PostgreSQL, in words of our own.
+
+DatabaseError
+├── DatabaseUnavailable   nobody answers: down, starting, or gone in mid-sentence
+├── DatabaseBusy          it answers, but not in time
+└── ValueRefused          a value that no column of this type can hold
+"""
+
+import asyncpg
+
+LOST_CONNECTION = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ConnectionDoesNotExistError,
+)
+"""What asyncpg raises when the connection, and not the statement, is at fault."""
+
+
+class DatabaseError(Exception):
+    """The database could not do it."""
+
+
+class DatabaseUnavailable(DatabaseError):
+    """The database cannot be reached."""
+
+
+class DatabaseBusy(DatabaseError):
+    """The database did not answer in time."""
+
+
+class ValueRefused(DatabaseError):
+    """The database cannot hold this value."""

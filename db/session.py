@@ -1,0 +1,124 @@
+"""Sessions: paid conversations between a person and a clone."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, Numeric, Select, SmallInteger, select, text
+from sqlalchemy.orm import Mapped, aliased
+
+from db.base import (
+    EVERY_ROW,
+    EVERYONE,
+    NO_ROW,
+    NOBODY,
+    Alternatives,
+    Condition,
+    Row,
+    Vocabulary,
+    Words,
+    column,
+    created_at,
+    money,
+    updated_at,
+)
+from db.clone import own_clones
+from db.viewer import VIEWER_ID, ViewerKind
+
+
+class SessionType(Words):
+    """How a session is held."""
+
+    CHAT = "chat", "In writing."
+    VOICE = "voice", "By voice."
+    VIDEO = "video", "By video."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
+class SessionStatus(Words):
+    """Where a session is in its life."""
+
+    ACTIVE = "active", "Going on."
+    PAUSED = "paused", "Interrupted; the pause is free."
+    ENDED = "ended", "Over, for good."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
+class Session(Row):
+    """A paid conversation. Seen by the person who pays and by the clone's creator."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        Index("idx_sessions_user_start", "user_id", "start_time", "id"),
+        Index("idx_sessions_clone_start", "clone_id", "start_time", "id"),
+    )
+    __order__ = (("start_time", "desc"),)
+
+    user_id: Mapped[UUID] = column(ForeignKey("user_profiles.id", ondelete="CASCADE"), doc="Who pays.", indexed=True)
+    clone_id: Mapped[UUID] = column(ForeignKey("clones.id", ondelete="CASCADE"), doc="Who answers.", indexed=True)
+    session_type: Mapped[str] = column(
+        Vocabulary(SessionType), doc="How the session is held.", indexed=True, server_default=text("'chat'")
+    )
+    status: Mapped[str] = column(
+        Vocabulary(SessionStatus),
+        doc="Where the session is in its life.",
+        indexed=True,
+        server_default=text("'active'"),
+    )
+    start_time: Mapped[datetime] = column(doc="When it began.", indexed=True, server_default=text("now()"))
+    end_time: Mapped[datetime | None] = column(doc="When it ended; null while it is open.", indexed=True)
+    duration_minutes: Mapped[Decimal | None] = column(Numeric, doc="How long it took, in minutes.", indexed=True)
+    rate_per_minute: Mapped[Decimal | None] = money(doc="The price of a minute, in credits, as it was at the start.")
+    total_cost: Mapped[Decimal | None] = money(doc="What the session cost so far, in credits.", indexed=True)
+    message_count: Mapped[int] = column(doc="How many messages there are.", server_default=text("0"))
+    user_rating: Mapped[int | None] = column(
+        SmallInteger, doc="What the person thought of it, from 1 to 5.", indexed=True
+    )
+    user_feedback: Mapped[str | None] = column(doc="What the person wrote about it.")
+    demo_mode: Mapped[bool] = column(doc="Whether it is a free demonstration.", server_default=text("false"))
+    session_metadata: Mapped[dict[str, Any]] = column(
+        doc="Whatever the person's application noted.", private=True, server_default=text("'{}'")
+    )
+    created_at: Mapped[datetime] = created_at()
+    updated_at: Mapped[datetime] = updated_at()
+    transcript_shared_at: Mapped[datetime | None] = column(
+        doc="When the person let the clone's creator read the messages; null if not."
+    )
+
+    @classmethod
+    def visible_to(cls, kind: ViewerKind) -> Alternatives:
+        """One's own sessions, and those on one's own clones."""
+        if kind is ViewerKind.ADMIN:
+            return EVERY_ROW
+        if kind is ViewerKind.ANONYMOUS:
+            return NO_ROW
+        own = cls.user_id == VIEWER_ID
+        return [own, cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else [own]
+
+    @classmethod
+    def private_to(cls, kind: ViewerKind) -> Condition:
+        """The person who pays."""
+        if kind is ViewerKind.ADMIN:
+            return EVERYONE
+        return NOBODY if kind is ViewerKind.ANONYMOUS else cls.user_id == VIEWER_ID
+
+    editable_by = private_to
+
+
+def own_sessions(kind: ViewerKind) -> Select[UUID]:
+    """The ids of the sessions that a viewer of this kind sees, for use inside other rows' conditions."""
+    session: Any = aliased(Session)
+    own: Condition = session.user_id == VIEWER_ID
+    if kind is ViewerKind.CREATOR:
+        own = own | session.clone_id.in_(own_clones())
+    return select(session.id).where(own)
+
+
+def readable_sessions(kind: ViewerKind) -> Select[UUID]:
+    """The ids of the sessions whose messages a viewer may read: one's own, and those shared with the creator."""
+    session: Any = aliased(Session)
+    own: Condition = session.user_id == VIEWER_ID
+    if kind is ViewerKind.CREATOR:
+        own = own | (session.transcript_shared_at.is_not(None) & session.clone_id.in_(own_clones()))
+    return select(session.id).where(own)

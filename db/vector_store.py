@@ -1,0 +1,132 @@
+"""Vector stores: where the provider keeps documents for search, and the state of each file in them."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Select, UniqueConstraint, select, text
+from sqlalchemy.orm import Mapped, aliased
+
+from db.base import (
+    EVERY_ROW,
+    NO_ROW,
+    Alternatives,
+    Condition,
+    Row,
+    Vocabulary,
+    Words,
+    column,
+    created_at,
+    updated_at,
+)
+from db.clone import Clone
+from db.user import owned_by_viewer
+from db.viewer import VIEWER_ID, ViewerKind
+
+
+class StoreOwner(Words):
+    """What a vector store was made for."""
+
+    DOMAIN = "domain", "A domain."
+    EXPERT = "expert", "An expert."
+    CLIENT = "client", "A client."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
+class FileStatus(Words):
+    """How far the provider is with a file."""
+
+    PENDING = "pending", "Not begun."
+    IN_PROGRESS = "in_progress", "The provider is working on it."
+    COMPLETED = "completed", "It can be searched."
+    FAILED = "failed", "It could not be read; the error says why."
+    CANCELLED = "cancelled", "It was given up."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
+class VectorStore(Row):
+    """A provider's store of documents. Seen by its owner and by creators whose clones use it."""
+
+    __tablename__ = "vector_stores"
+    __order__ = (("created_at", "asc"),)
+
+    vector_id: Mapped[str] = column(doc="The store's id at the provider.", unique=True, indexed=True)
+    domain_name: Mapped[str] = column(
+        ForeignKey("domains.domain_name", ondelete="CASCADE", onupdate="CASCADE"),
+        doc="The name of the domain.",
+        indexed=True,
+    )
+    expert_name: Mapped[str | None] = column(doc="The name of the expert, if the store is an expert's.", indexed=True)
+    client_name: Mapped[str | None] = column(doc="The client the store is for, as written then.")
+    file_ids: Mapped[list[str] | None] = column(
+        doc="The files in the store, by their ids at the provider.", server_default=text("'{}'")
+    )
+    batch_ids: Mapped[list[str] | None] = column(
+        doc="The batches that filled the store, by their ids at the provider.", server_default=text("'{}'")
+    )
+    latest_batch_id: Mapped[str | None] = column(doc="The newest of the batches.")
+    owner_kind: Mapped[str] = column(
+        "owner", Vocabulary(StoreOwner), doc="What the store was made for.", indexed="idx_vector_stores_owner"
+    )
+    created_at: Mapped[datetime | None] = created_at(nullable=True)
+    updated_at: Mapped[datetime | None] = updated_at(nullable=True)
+    owner_id: Mapped[UUID | None] = column(
+        ForeignKey("user_profiles.id", ondelete="SET NULL"),
+        doc="Who owns the store; null when it is the platform's.",
+        indexed=True,
+    )
+
+    @classmethod
+    def visible_to(cls, kind: ViewerKind) -> Alternatives:
+        """To creators: their own stores and those that their clones use."""
+        if kind is ViewerKind.ADMIN:
+            return EVERY_ROW
+        if kind is not ViewerKind.CREATOR:
+            return NO_ROW
+        mine = aliased(Clone)
+        used = select(mine.vector_store_id).where(mine.creator_id == VIEWER_ID)
+        return [cls.owner_id == VIEWER_ID, cls.vector_id.in_(used)]
+
+    @classmethod
+    def editable_by(cls, kind: ViewerKind) -> Condition:
+        """The store's owner."""
+        return owned_by_viewer(cls, kind)
+
+
+class StoreFile(Row):
+    """One document in one vector store, and how far the provider is with it."""
+
+    __tablename__ = "store_files"
+    __table_args__ = (UniqueConstraint("vector_store_id", "document_id"),)
+    __order__ = (("created_at", "asc"),)
+
+    vector_store_id: Mapped[UUID] = column(
+        ForeignKey("vector_stores.id", ondelete="CASCADE"), doc="The store.", indexed=True
+    )
+    document_id: Mapped[UUID | None] = column(
+        ForeignKey("documents.id", ondelete="CASCADE"), doc="The document, if the file is one.", indexed=True
+    )
+    file_id: Mapped[str | None] = column(doc="The file's id at the provider, once there is one.", indexed=True)
+    batch_id: Mapped[str | None] = column(doc="The batch that brought the file, by its id at the provider.")
+    status: Mapped[str] = column(
+        Vocabulary(FileStatus), doc="How far the provider is with it.", indexed=True, server_default=text("'pending'")
+    )
+    error: Mapped[str | None] = column(doc="Why it failed, in the provider's words.")
+    size_bytes: Mapped[int | None] = column(BigInteger, doc="The size, in bytes.")
+    created_at: Mapped[datetime] = created_at()
+    updated_at: Mapped[datetime] = updated_at()
+
+    @classmethod
+    def visible_to(cls, kind: ViewerKind) -> Alternatives:
+        """Whoever sees the store."""
+        if kind is ViewerKind.ADMIN:
+            return EVERY_ROW
+        return [cls.vector_store_id.in_(own_stores())] if kind is ViewerKind.CREATOR else NO_ROW
+
+
+def own_stores() -> Select[UUID]:
+    """The ids of the vector stores that the viewer owns or that the viewer's clones use."""
+    store: Any = aliased(VectorStore)
+    mine = aliased(Clone)
+    used = select(mine.vector_store_id).where(mine.creator_id == VIEWER_ID)
+    return select(store.id).where((store.owner_id == VIEWER_ID) | store.vector_id.in_(used))

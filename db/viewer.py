@@ -1,0 +1,30 @@
+"""Who is looking: the viewer that every row's visibility is decided for."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import Uuid, bindparam
+
+VIEWER_ID = bindparam("viewer_id", type_=Uuid())
+"""The viewer's id, as a parameter of every statement that depends on it."""
+
+
+class ViewerKind(StrEnum):
+    """The class of a viewer. Statements are compiled once per kind; the viewer's id is a parameter."""
+
+    ANONYMOUS = "anonymous"
+    USER = "user"
+    CREATOR = "creator"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """A person or service with a valid token, or nobody."""
+
+    kind: ViewerKind
+    id: UUID | None = None
+
+
+ANONYMOUS = Viewer(ViewerKind.ANONYMOUS)
