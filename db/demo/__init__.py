@@ -1,0 +1,16 @@
+"""The demo: a cast of people, the clones and the library they work with, and half a year of their sessions.
+
+    people      who is there                      cast, people
+    library     what can be known                 content, library, provider
+    market      who answers                       market, clones, knowledge
+    lives       what happened, and what it cost   talk, visit, ledger, life, totals
+    world       all of it, as rows                world, batch, load
+
+Everything is drawn with dice that always fall the same way: a scale is the same rows everywhere, ids included.
+"""
+
+from db.demo.cast import CAST, FEATURED, Person
+from db.demo.load import NotEmpty, load
+from db.demo.scale import Scale
+
+__all__ = ["CAST", "FEATURED", "NotEmpty", "Person", "Scale", "load"]

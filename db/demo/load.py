@@ -1,0 +1,75 @@
+"""Loading the demo into a database."""
+
+from collections import Counter
+
+import asyncpg
+
+from db import Base
+from db.demo.batch import Connection, Progress, copy, use_json
+from db.demo.people import stranger
+from db.demo.scale import Scale
+from db.demo.world import World
+from db.errors import DatabaseError
+
+CONFIGURE_ASSISTANTS = """
+    UPDATE assistants SET config_id = newest.id, updated_at = newest.created_at
+    FROM (
+        SELECT DISTINCT ON (assistant_id) id, assistant_id, created_at FROM assistant_configs
+        ORDER BY assistant_id, version DESC
+    ) AS newest
+    WHERE newest.assistant_id = assistants.id
+"""
+"""Assistants and configurations refer to each other, so this half of the reference comes last."""
+
+
+class NotEmpty(DatabaseError):
+    """The database has people in it already, and they are not those of this demo."""
+
+
+async def load(url: str, scale: Scale, progress: Progress | None = None) -> dict[str, int]:
+    """The number of rows in each table, after the demo was loaded if it was not there yet.
+
+    All of it is one transaction: a load that was cut off leaves nothing behind. Other processes that want to load
+    wait for the first one.
+
+    Raises NotEmpty when the database has other people in it, be it those of the demo at the other scale.
+    """
+    connection = await asyncpg.connect(url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('clonegraph demo'))")
+            if not await _is_loaded(connection, scale):
+                await _fill(connection, scale, progress)
+            return await _counts(connection)
+    finally:
+        await connection.close()
+
+
+async def _is_loaded(connection: Connection, scale: Scale) -> bool:
+    """Whether this demo is there: the first person of its crowd tells it from the other one."""
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM user_profiles WHERE id = $1)", stranger(scale, 0).id):
+        return True
+    if await connection.fetchval("SELECT EXISTS (SELECT FROM user_profiles)"):
+        raise NotEmpty(NotEmpty.__doc__)
+    return False
+
+
+async def _fill(connection: Connection, scale: Scale, progress: Progress | None) -> None:
+    await use_json(connection)
+    world = World(scale, progress)
+    wanted, done = world.counts() if progress else Counter(), Counter[str]()
+    for batch in world.batches():
+        await copy(connection, batch)
+        for table, rows in batch.counts().items():
+            done[table] += rows
+            if progress:
+                progress(table, done[table], wanted[table])
+    await connection.execute(CONFIGURE_ASSISTANTS)
+    await connection.execute("ANALYZE")
+
+
+async def _counts(connection: Connection) -> dict[str, int]:
+    return {
+        name: await connection.fetchval(f"SELECT count(*) FROM {name}")  # noqa: S608 (a table of ours)
+        for name in Base.metadata.tables
+    }
