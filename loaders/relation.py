@@ -1,0 +1,49 @@
+"""Relations as data: how rows of one class lead to rows of another. Declared once, in `schema/`."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from db import Row
+
+Attribute = InstrumentedAttribute[Any]
+Linked = Attribute | ColumnElement[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """From a parent's `key` to the rows of `target` whose `column` equals it, directly or through a link.
+
+    key: the name of the parent's column.
+    column: the column of the target.
+    many: whether a parent has a list of them.
+    link: two columns of a table in between; the first holds parents' keys, the second values of `column`.
+    """
+
+    key: str
+    column: Attribute
+    many: bool
+    link: tuple[Linked, Linked] | None = None
+
+    @property
+    def target(self) -> type[Row]:
+        """The class of the rows it leads to."""
+        return cast("type[Row]", self.column.class_)
+
+    def matches(self, key: ColumnElement[Any]) -> ColumnElement[bool]:
+        """The condition that a target row belongs to the parent with this key."""
+        if self.link is None:
+            return self.column.expression == key
+
+        parents, targets = self.link
+        linked = select(targets).where(parents == key).correlate_except(parents.table)
+        return self.column.in_(linked)
+
+
+@cache
+def by_id(row: type[Row]) -> Relation:
+    """From an id to its row."""
+    return Relation("id", row.id, many=False)

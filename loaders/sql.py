@@ -1,0 +1,188 @@
+"""The statements of the loaders, built by SQLAlchemy, compiled to text once, and run on asyncpg.
+
+One statement fetches what one edge of the graph needs for any number of parents:
+
+* a row per key: `WHERE column = ANY($1)`,
+* a page per parent: the parents' keys as a table, joined LATERAL to an ordered and limited select,
+* a count per parent, the same way.
+
+The visibility of rows and of private columns is part of each of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Dialect,
+    FromClause,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    column,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql.expression import SelectBase, TableValuedAlias
+
+from db import Row, ViewerKind
+from loaders.columns import readable, search_query, visible, visible_apart
+from loaders.order import Order, ordering, ranges
+from loaders.relation import Relation
+from loaders.where import Shape, condition
+
+DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+CACHED_STATEMENTS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement's text, and the names of its parameters in the order of $1, $2, ..."""
+
+    text: str
+    parameters: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The values in the order that the text wants them."""
+        return [values[name] if name in values else self.constants[name] for name in self.parameters]
+
+
+@dataclass(frozen=True)
+class PageForm:
+    """What shapes the statement of a page, apart from its values.
+
+    after, before: for each key of the order, whether that cursor is null there; None without a cursor.
+    """
+
+    order: Order
+    where: Shape
+    searching: bool = False
+    after: tuple[bool, ...] | None = None
+    before: tuple[bool, ...] | None = None
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def row_per_key(relation: Relation, columns: tuple[str, ...], kind: ViewerKind) -> Statement:
+    """Rows whose column is one of the parameter `keys`; the first value of each is its key."""
+    row, column = relation.target, relation.column
+    key, joined = relation.link or (column, column)
+    keys = bindparam("keys", type_=ARRAY(key.type))
+    return compiled(
+        select(key.label("_key"), *_labelled(row, columns, kind)).where(
+            key == any_(keys), true() if joined is column else joined == column, visible(row, kind)
+        )
+    )
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def page(row: type[Row], columns: tuple[str, ...], kind: ViewerKind, form: PageForm) -> Statement:
+    """A page of all rows of a class."""
+    return compiled(_page(row, columns, kind, form, visible_apart(row, kind), belongs=true()))
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def page_per_parent(relation: Relation, columns: tuple[str, ...], kind: ViewerKind, form: PageForm) -> Statement:
+    """A page for each of the parameter `keys`; the first value of each row is its key's position, from 1."""
+    row, parents = relation.target, _parents(relation)
+    child = _page(
+        row, columns, kind, form, [visible(row, kind)], belongs=relation.matches(parents.c.key), parents=parents
+    ).lateral("child")
+    return compiled(select(parents.c.position, *child.c).select_from(parents.join(child, true())))
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def count(row: type[Row], kind: ViewerKind, form: PageForm) -> Statement:
+    """How many rows of a class there are, up to the parameter `limit`."""
+    rows = _matching(row, kind, form).where(visible(row, kind)).limit(_limit()).subquery()
+    return compiled(select(func.count()).select_from(rows))
+
+
+@lru_cache(maxsize=CACHED_STATEMENTS)
+def count_per_parent(relation: Relation, kind: ViewerKind, form: PageForm) -> Statement:
+    """How many rows each of the parameter `keys` has, up to the parameter `limit`, by the key's position."""
+    row, parents = relation.target, _parents(relation)
+    rows = (
+        _matching(row, kind, form)
+        .where(visible(row, kind), relation.matches(parents.c.key))
+        .limit(_limit())
+        .correlate(parents)
+        .lateral("child")
+    )
+    counted = select(parents.c.position, func.count(rows.c.one)).select_from(parents.outerjoin(rows, true()))
+    return compiled(counted.group_by(parents.c.position))
+
+
+def _page(
+    row: type[Row],
+    columns: tuple[str, ...],
+    kind: ViewerKind,
+    form: PageForm,
+    alternatives: Sequence[ColumnElement[bool]],
+    *,
+    belongs: ColumnElement[bool],
+    parents: FromClause | None = None,
+) -> SelectBase:
+    """The ordered, limited rows: one select for each range and alternative, so that an index can serve each."""
+    parts = [(each, part) for each in alternatives for part in ranges(row, form.order, kind, after=form.after)]
+    if len(parts) > 1:
+        columns = tuple(dict.fromkeys((*columns, *(key.name for key in form.order))))
+    branches = [
+        select(*_labelled(row, columns, kind))
+        .where(_filtered(row, kind, form), belongs, alternative, *part.conditions)
+        .order_by(*part.order_by)
+        .limit(_limit())
+        .correlate(parents)
+        for alternative, part in parts
+    ]
+    if len(branches) == 1:
+        return branches[0]
+    rows = union_all(*branches).subquery("page")
+    return select(*rows.c).order_by(*ordering(row, form.order, rows.c)).limit(_limit())
+
+
+def _matching(row: type[Row], kind: ViewerKind, form: PageForm) -> Select[Any]:
+    return select(literal(1).label("one")).select_from(row).where(_filtered(row, kind, form))
+
+
+def _filtered(row: type[Row], kind: ViewerKind, form: PageForm) -> ColumnElement[bool]:
+    """What narrows the list down, whatever page of it is wanted."""
+    conditions = [condition(form.where, row, kind)]
+    if form.searching:
+        conditions.append(row.search_vector().bool_op("@@")(search_query()))
+    if form.before is not None:
+        backwards = tuple(key.reversed() for key in form.order)
+        before = ranges(row, backwards, kind, after=form.before, prefix="before")
+        conditions.append(or_(*(and_(*part.conditions) for part in before)))
+    return and_(*conditions)
+
+
+def _labelled(row: type[Row], columns: Sequence[str], kind: ViewerKind) -> list[ColumnElement[Any]]:
+    return [readable(row, name, kind).label(name) for name in columns]
+
+
+def _parents(relation: Relation) -> TableValuedAlias:
+    """The parents' keys as a table of (key, position)."""
+    key_type = relation.link[0].type if relation.link else relation.column.expression.type
+    keys = func.unnest(bindparam("keys", type_=ARRAY(key_type)))
+    return keys.table_valued(column("key", key_type), with_ordinality="position", name="parent").render_derived()
+
+
+def _limit() -> ColumnElement[int]:
+    return bindparam("limit", type_=BigInteger)
+
+
+def compiled(statement: SelectBase) -> Statement:
+    """A statement as asyncpg takes it."""
+    text = statement.compile(dialect=DIALECT)
+    return Statement(text.string, tuple(text.positiontup or ()), text.params)
