@@ -1,0 +1,1 @@
+"""What happens: reads that are more than a row, actions, money, provisioning."""

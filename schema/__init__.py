@@ -1,0 +1,1 @@
+"""What clients see. The graph itself is `schema.graph`."""

@@ -1,0 +1,60 @@
+"""Clones, as the graph shows them."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import db
+from schema.edge import edge, edges
+from schema.entity import entity
+from schema.node import Node
+from schema.scalars import JSON
+
+_documents = db.clone_documents().c
+
+
+@entity(db.Clone)
+class Clone(Node):
+    """An AI expert that a creator offers. Public once published and active; before that its creator's own."""
+
+    name: str
+    bio: str | None
+    category: str | None
+    expertise_areas: list[str]
+    base_price: Decimal
+    personality_traits: JSON | None
+    communication_style: JSON | None
+    system_prompt: str | None
+    temperature: float | None
+    max_tokens: int | None
+    is_published: bool
+    is_active: bool
+    total_sessions: int
+    total_earnings: Decimal | None
+    average_rating: Decimal | None
+    total_ratings: int
+    expert_context: str | None
+    memory_type: db.MemoryType | None
+    openai_file_ids: list[str] | None
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
+
+    creator = edge(db.Clone.creator_id, db.User.id, "Who created the clone.")
+    domain = edge(db.Clone.domain_id, db.Domain.id, "The domain that the clone works in.")
+    assistant = edge(db.Clone.rag_assistant_id, db.Assistant.assistant_id, "The assistant that answers for the clone.")
+    vector_store = edge(db.Clone.vector_store_id, db.VectorStore.vector_id, "The clone's own vector store.")
+    experts = edges(
+        db.Expert.name,
+        "The experts behind the clone.",
+        link=(db.CloneExpert.clone_id, db.CloneExpert.expert_name),
+    )
+    documents = edges(
+        db.Document.id,
+        "The documents of the clone's domain, and those in its own vector store.",
+        link=(_documents.clone_id, _documents.document_id),
+    )
+    knowledge = edges(db.Knowledge.clone_id, "What the creator gave the clone to know.")
+    sessions = edges(db.Session.clone_id, "The sessions with the clone, the latest first.")
+    qa_pairs = edges(db.QaPair.clone_id, "The questions that the clone has answers for.")
+    memory_usage = edges(db.MemoryUsage.clone_id, "What the clone remembered, day by day.")
+    analytics = edges(db.CreatorAnalytics.clone_id, "The clone's figures, day by day.")

@@ -1,0 +1,18 @@
+"""The graph: all types put together."""
+
+from strawberry import Schema
+from strawberry.schema.config import StrawberryConfig
+
+import db
+from schema.filters import filter_of
+from schema.query import Query
+from schema.scalars import SCALARS
+
+for _row in db.Row.__subclasses__():
+    filter_of(_row)
+
+graph = Schema(query=Query, config=StrawberryConfig(scalar_map=SCALARS))
+"""The executable schema. Its text is kept in `schema.graphql`."""
+
+core_schema = graph._schema
+"""The same for graphql-core, which validates and executes."""
