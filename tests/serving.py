@@ -1,0 +1,102 @@
+"""A gateway that really serves, in a thread of the tests, and a client that asks it over HTTP."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx2
+import uvicorn
+
+from db import demo
+from db.engine import Database
+from gateway.app import create_app
+from gateway.auth import Tokens
+from gateway.explorer import Explorer, Person
+from gateway.process import listen
+from gateway.settings import Settings
+
+CAST = {person.key: person for person in demo.CAST}
+ACCEPT = "application/graphql-response+json, application/json;q=0.9"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back, and the statements that it took."""
+
+    response: httpx2.Response
+    statements: list[str]
+
+    @cached_property
+    def body(self) -> Any:
+        return self.response.json()
+
+    @property
+    def data(self) -> Any:
+        """The data of an answer without errors."""
+        assert "errors" not in self.body, self.body["errors"]
+        return self.body["data"]
+
+    @property
+    def errors(self) -> list[Any]:
+        errors: list[Any] = self.body.get("errors", [])
+        return errors
+
+    @property
+    def codes(self) -> list[str]:
+        return [error["extensions"]["code"] for error in self.errors]
+
+
+@dataclass
+class Gateway:
+    """A gateway over one database."""
+
+    url: str
+    database_url: str
+    tokens: Tokens
+    statements: list[str] = field(default_factory=list)
+
+    @cached_property
+    def client(self) -> httpx2.Client:
+        return httpx2.Client(base_url=self.url, headers={"accept": ACCEPT}, timeout=60, trust_env=False)
+
+    def token(self, person: str) -> str:
+        return self.tokens.sign(CAST[person].id)
+
+    def headers(self, person: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.token(person)}"} if person else {}
+
+    def ask(self, query: str, *, as_: str | None = None, **variables: Any) -> Answer:
+        """The answer to an operation that a person of the cast sends; nobody's, unless told."""
+        self.statements.clear()
+        response = self.client.post(
+            "/graphql", json={"query": query, "variables": variables}, headers=self.headers(as_)
+        )
+        return Answer(response, list(self.statements))
+
+
+@contextmanager
+def serving(database_url: str, **options: Any) -> Iterator[Gateway]:
+    """A gateway over this database, for as long as the block."""
+    tokens = Tokens("a secret for the tests, long enough", Settings())
+    gateway = Gateway("", database_url, tokens)
+
+    def record(statement: str, arguments: Sequence[Any]) -> None:
+        if "has_clones" not in statement:  # whoever sends a token is looked up first
+            gateway.statements.append(statement)
+
+    people = tuple(Person(each.name, each.email, each.role, each.about, tokens.sign(each.id)) for each in demo.FEATURED)
+    app = create_app(Database(database_url, on_statement=record, **options), tokens, Explorer(people))
+    listener = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    try:
+        yield gateway
+    finally:
+        gateway.client.close()
+        server.should_exit = True
+        thread.join()
