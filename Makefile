@@ -1,0 +1,49 @@
+# The two commands of a newcomer are `make demo` and `make test`.
+
+PYTHON ?= python3
+PORT ?= 8000
+DATA_DIR ?= .clonegraph
+SCALE ?= small
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+EXPLORER := gateway/explorer/dist/index.html
+
+.PHONY: demo test check bench explorer lock help
+
+help:  ## What there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(INSTALLED) $(EXPLORER)  ## Serve the graph over demo data (PORT=8000 DATA_DIR=.clonegraph SCALE=small|large)
+	@exec $(BIN)/clonegraph demo --port $(PORT) --data-dir $(DATA_DIR) --scale $(SCALE)
+
+test: $(INSTALLED) $(EXPLORER)  ## Run the tests
+	$(BIN)/pytest
+
+check: $(INSTALLED) $(EXPLORER)  ## Everything that must hold before a commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clonegraph schema check
+	$(MAKE) --no-print-directory test
+
+bench: $(INSTALLED)  ## Measure, and print ratios
+	$(BIN)/pytest -m benchmark --numprocesses 0 -s tests/benchmarks
+
+explorer: $(EXPLORER)  ## Build the explorer
+
+lock: $(INSTALLED)  ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.txt
+
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(EXPLORER): $(filter-out $(wildcard gateway/explorer/*.py),$(wildcard gateway/explorer/*.* gateway/explorer/src/*))
+	cd gateway/explorer && npm ci --no-fund --no-audit --loglevel=error && npm run --silent build
+	@touch $@
