@@ -1,4 +1,7 @@
-"""The command line: `clonegraph`."""
+"""The command line: `clonegraph`.
+
+Building the graph takes half a second, so only the commands that need it import it.
+"""
 
 import asyncio
 import sys
@@ -16,12 +19,10 @@ import gateway.doctor
 from db import demo, migrate, verify
 from db.errors import DatabaseError
 from gateway import process
-from gateway.app import create_app
 from gateway.explorer import Explorer, Person
 from gateway.logs import set_up_logging
 from gateway.settings import Settings, SettingsError
 from resolvers.viewer import find_by_email
-from schema.graph import graph
 
 out = Console()
 complaints = Console(stderr=True)
@@ -60,6 +61,8 @@ def run_demo(
     port: Port = 8000, host: Host = "127.0.0.1", data_dir: DataDir = None, scale: Scale = demo.Scale.SMALL
 ) -> None:
     """Serve a graph full of demo data, with the explorer, and tokens to be anybody in it."""
+    from gateway.app import create_app
+
     process.end_in_order()
     set_up_logging()
     settings = _settings(data_dir)
@@ -91,6 +94,8 @@ def run_demo(
 @cli.command()
 def serve(port: Port = 8000, host: Host = "127.0.0.1", data_dir: DataDir = None) -> None:
     """Serve the graph over the database of DATABASE_URL, or over an embedded one."""
+    from gateway.app import create_app
+
     process.end_in_order()
     set_up_logging()
     settings = _settings(data_dir)
@@ -121,12 +126,16 @@ def token(
 @schema_commands.command("print")
 def print_schema() -> None:
     """Print the graph in GraphQL's schema language."""
+    from schema.graph import graph
+
     print(graph.as_str())  # noqa: T201 (for a file or a pipe)
 
 
 @schema_commands.command("check")
 def check_schema(path: Annotated[Path, typer.Argument(help="The kept text.")] = Path("schema.graphql")) -> None:
     """Check that a kept text of the graph is the graph of the code."""
+    from schema.graph import graph
+
     if not path.exists() or path.read_text() != graph.as_str() + "\n":
         complaints.print(f"{path} is not the graph of the code. Run: clonegraph schema print > {path}", markup=False)
         raise typer.Exit(1)
@@ -227,7 +236,12 @@ def _load_demo(url: str, scale: demo.Scale) -> None:
 @contextmanager
 def _progress(what: str) -> Iterator[Progress]:
     with Progress(
-        TextColumn(f"{what} {{task.description}}"), BarColumn(), MofNCompleteColumn(), console=out, transient=True
+        TextColumn(f"{what} {{task.description}}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=out,
+        transient=True,
+        disable=not out.is_terminal,
     ) as progress:
         yield progress
 

@@ -52,7 +52,7 @@ def test_paging_meets_every_row_once_both_ways_under_every_order(
     connection = CONNECTIONS[entity]
     order = [{"field": field, "direction": direction, "nulls": nulls}]
     total = gateway.ask(f"{{ {connection} {{ totalCount }} }}", as_="maya").data[connection]["totalCount"]
-    size = min(100, total // 5 + 1)
+    size = min(100, total // 3 + 1)
 
     forwards = walk(gateway, connection, order=order, size=size, backwards=False, as_="maya")
     backwards = walk(gateway, connection, order=order, size=size, backwards=True, as_="maya")
