@@ -104,8 +104,9 @@ def page_per_parent(relation: Relation, columns: tuple[str, ...], kind: ViewerKi
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def count(row: type[Row], kind: ViewerKind, form: PageForm) -> Statement:
     """How many rows of a class there are, up to the parameter `limit`."""
-    rows = _matching(row, kind, form).where(visible(row, kind)).limit(_limit()).subquery()
-    return compiled(select(func.count()).select_from(rows))
+    branches = [_matching(row, kind, form).where(each).limit(_limit()) for each in visible_apart(row, kind)]
+    rows = branches[0] if len(branches) == 1 else union_all(*branches).limit(_limit())
+    return compiled(select(func.count()).select_from(rows.subquery()))
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)

@@ -91,7 +91,7 @@ def condition(shape: Shape, row: type[Row], kind: ViewerKind) -> ColumnElement[b
         case Either(shapes):
             return or_(false(), *(condition(each, row, kind) for each in shapes))
         case Not(inner):
-            return not_(holds(condition(inner, row, kind)))
+            return not_(_holds(condition(inner, row, kind)))
         case Is():
             return _comparison(shape, row, kind)
         case Has(relation, inner):
@@ -103,7 +103,7 @@ def condition(shape: Shape, row: type[Row], kind: ViewerKind) -> ColumnElement[b
             )
 
 
-def holds(expression: ColumnElement[bool]) -> ColumnElement[bool]:
+def _holds(expression: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether a condition holds, with false for unknown, so that its opposite takes in the nulls."""
     return expression.is_(true())
 
