@@ -8,8 +8,6 @@ from sqlalchemy import BigInteger, Date, Double, ForeignKey, Index, Numeric, tex
 from sqlalchemy.orm import Mapped
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NO_ROW,
     NOBODY,
     Alternatives,
@@ -49,8 +47,6 @@ class CreatorAnalytics(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return [cls.creator_id == VIEWER_ID] if kind is ViewerKind.CREATOR else NO_ROW
 
 
@@ -73,8 +69,6 @@ class MemoryUsage(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The clone's creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return [cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else NO_ROW
 
 
@@ -96,13 +90,9 @@ class QaPair(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The clone's creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return [cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else NO_ROW
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:
         """The clone's creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return cls.clone_id.in_(own_clones()) if kind is ViewerKind.CREATOR else NOBODY

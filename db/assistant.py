@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Double, ForeignKey, Select, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, aliased
 
-from db.base import EVERY_ROW, NO_ROW, Alternatives, Condition, Row, Vocabulary, column, created_at, updated_at
+from db.base import NO_ROW, Alternatives, Condition, Row, Vocabulary, column, created_at, updated_at
 from db.clone import Clone, MemoryType
 from db.user import owned_by_viewer
 from db.viewer import VIEWER_ID, ViewerKind
@@ -46,8 +46,6 @@ class Assistant(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """To creators: their own assistants and those that their clones use."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is not ViewerKind.CREATOR:
             return NO_ROW
         mine = aliased(Clone)
@@ -83,8 +81,6 @@ class AssistantConfig(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the assistant."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return [cls.assistant_id.in_(own_assistants())] if kind is ViewerKind.CREATOR else NO_ROW
 
 

@@ -1,19 +1,19 @@
 """What every table has in common: how a column is declared, and who may see a row.
 
-A row class answers three questions about a kind of viewer, each in SQL:
+A row class answers three questions about every kind of viewer but the admin, each in SQL:
 
 * `visible_to`: which rows exist for this viewer. A list of alternatives, each of which an index can serve.
 * `private_to`: on which of those rows the private columns can be read.
 * `editable_by`: which of those rows the viewer may change.
 
-The generic loader puts the answers into every statement, so no resolver can forget them.
+The generic loader puts the answers (`rules_for`) into every statement, so no resolver can forget them.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from functools import reduce
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -159,18 +159,33 @@ class Row(Base):
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
-        """Which rows exist for a viewer of this kind. Nobody but an admin, unless a row class says otherwise."""
-        return EVERY_ROW if kind is ViewerKind.ADMIN else NO_ROW
+        """Which rows exist for a viewer of this kind. None, unless a row class says otherwise."""
+        return NO_ROW
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
-        """On which visible rows the private columns can be read."""
-        return EVERYONE if kind is ViewerKind.ADMIN else NOBODY
+        """On which visible rows a viewer of this kind can read the private columns."""
+        return NOBODY
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:
         """Which visible rows a viewer of this kind may change."""
-        return EVERYONE if kind is ViewerKind.ADMIN else NOBODY
+        return NOBODY
+
+    @classmethod
+    def rules_for(cls, kind: ViewerKind) -> "Rules":
+        """The three answers for a kind of viewer. An admin sees, reads and changes everything."""
+        if kind is ViewerKind.ADMIN:
+            return Rules(EVERY_ROW, EVERYONE, EVERYONE)
+        return Rules(cls.visible_to(kind), cls.private_to(kind), cls.editable_by(kind))
+
+
+class Rules(NamedTuple):
+    """What a kind of viewer may do with the rows of a class."""
+
+    visible: Alternatives
+    private: Condition
+    editable: Condition
 
 
 def money(*, doc: str, **options: Any) -> MappedColumn[Any]:

@@ -9,8 +9,6 @@ from sqlalchemy import Double, ForeignKey, Select, and_, select, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NOBODY,
     Alternatives,
     Base,
@@ -98,16 +96,12 @@ class Clone(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Published and active clones to everybody, and one's own."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         public = and_(cls.is_published, cls.is_active)
         return [public] if kind is ViewerKind.ANONYMOUS else [public, cls.creator_id == VIEWER_ID]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The clone's creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return cls.creator_id == VIEWER_ID if kind is ViewerKind.CREATOR else NOBODY
 
     editable_by = private_to

@@ -9,8 +9,6 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, Uui
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NO_ROW,
     NOBODY,
     Alternatives,
@@ -67,8 +65,6 @@ class CreditEntry(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The person, and the creator of the clone that was paid."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is ViewerKind.ANONYMOUS:
             return NO_ROW
         own = cls.user_id == VIEWER_ID
@@ -81,6 +77,4 @@ class CreditEntry(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The person."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return NOBODY if kind is ViewerKind.ANONYMOUS else cls.user_id == VIEWER_ID

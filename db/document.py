@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Subquery, select, text, union
 from sqlalchemy.orm import Mapped
 
-from db.base import EVERY_ROW, EVERYONE, NO_ROW, NOBODY, Alternatives, Condition, Row, column
+from db.base import NO_ROW, NOBODY, Alternatives, Condition, Row, column
 from db.clone import Clone
 from db.domain import Domain
 from db.user import owned_by_viewer
@@ -44,8 +44,6 @@ class Document(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """To creators: the shared documents and their own."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is ViewerKind.CREATOR:
             return [cls.owner_id.is_(None), cls.owner_id == VIEWER_ID]
         return NO_ROW
@@ -53,8 +51,6 @@ class Document(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The owner, and the creator of a clone whose vector store holds the document."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         if kind is not ViewerKind.CREATOR:
             return NOBODY
         used = select(StoreFile.document_id).where(StoreFile.vector_store_id.in_(own_stores()))

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped
 
-from db.base import EVERY_ROW, EVERYONE, NOBODY, Alternatives, Condition, Row, column
+from db.base import EVERY_ROW, NOBODY, Alternatives, Condition, Row, column
 from db.clone import CloneExpert, own_clones
 from db.user import owned_by_viewer
 from db.viewer import VIEWER_ID, ViewerKind
@@ -40,8 +40,6 @@ class Expert(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The owner, and the creator of a clone that the expert is assigned to."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         if kind is not ViewerKind.CREATOR:
             return NOBODY
         assigned = select(CloneExpert.expert_name).where(CloneExpert.clone_id.in_(own_clones()))

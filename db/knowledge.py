@@ -8,8 +8,6 @@ from sqlalchemy import BigInteger, ForeignKey, Index, and_, select, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NOBODY,
     Alternatives,
     Condition,
@@ -83,8 +81,6 @@ class Knowledge(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """What a published clone knows to everybody, and what one's own clones know."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         published = aliased(Clone)
         public = cls.clone_id.in_(select(published.id).where(and_(published.is_published, published.is_active)))
         return [public, cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else [public]
@@ -92,8 +88,6 @@ class Knowledge(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The clone's creator."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return cls.clone_id.in_(own_clones()) if kind is ViewerKind.CREATOR else NOBODY
 
     editable_by = private_to

@@ -9,8 +9,6 @@ from sqlalchemy import Double, ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NO_ROW,
     NOBODY,
     Alternatives,
@@ -58,15 +56,11 @@ class Message(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the session."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return NO_ROW if kind is ViewerKind.ANONYMOUS else [cls.session_id.in_(own_sessions(kind))]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The person who pays, and the clone's creator once the transcript is shared."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return NOBODY if kind is ViewerKind.ANONYMOUS else cls.session_id.in_(readable_sessions(kind))
 
 
@@ -87,8 +81,6 @@ class MessageSource(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the session."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is ViewerKind.ANONYMOUS:
             return NO_ROW
         message: Any = aliased(Message)
@@ -97,8 +89,6 @@ class MessageSource(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """Whoever may read the answer."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         if kind is ViewerKind.ANONYMOUS:
             return NOBODY
         message: Any = aliased(Message)

@@ -9,8 +9,6 @@ from sqlalchemy import ForeignKey, Index, Numeric, Select, SmallInteger, select,
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NO_ROW,
     NOBODY,
     Alternatives,
@@ -89,8 +87,6 @@ class Session(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """One's own sessions, and those on one's own clones."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is ViewerKind.ANONYMOUS:
             return NO_ROW
         own = cls.user_id == VIEWER_ID
@@ -99,8 +95,6 @@ class Session(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The person who pays."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return NOBODY if kind is ViewerKind.ANONYMOUS else cls.user_id == VIEWER_ID
 
     editable_by = private_to

@@ -8,8 +8,6 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
-    EVERYONE,
     NOBODY,
     Alternatives,
     Condition,
@@ -86,8 +84,6 @@ class User(Row):
         from db.clone import Clone, own_clones
         from db.session import Session
 
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         published = aliased(Clone)
         creators = cls.id.in_(select(published.creator_id).where(published.is_published, published.is_active))
         if kind is ViewerKind.ANONYMOUS:
@@ -101,8 +97,6 @@ class User(Row):
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """Only oneself."""
-        if kind is ViewerKind.ADMIN:
-            return EVERYONE
         return NOBODY if kind is ViewerKind.ANONYMOUS else cls.id == VIEWER_ID
 
     editable_by = private_to
@@ -110,8 +104,6 @@ class User(Row):
 
 def owned_by_viewer(row: type[Any], kind: ViewerKind) -> Condition:
     """Whether the viewer owns a row that has an `owner_id`. Rows without an owner are the platform's."""
-    if kind is ViewerKind.ADMIN:
-        return EVERYONE
     if kind is ViewerKind.ANONYMOUS:
         return NOBODY
     owned: Condition = row.owner_id == VIEWER_ID

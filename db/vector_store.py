@@ -8,7 +8,6 @@ from sqlalchemy import BigInteger, ForeignKey, Select, UniqueConstraint, select,
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
-    EVERY_ROW,
     NO_ROW,
     Alternatives,
     Condition,
@@ -79,8 +78,6 @@ class VectorStore(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """To creators: their own stores and those that their clones use."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         if kind is not ViewerKind.CREATOR:
             return NO_ROW
         mine = aliased(Clone)
@@ -119,8 +116,6 @@ class StoreFile(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the store."""
-        if kind is ViewerKind.ADMIN:
-            return EVERY_ROW
         return [cls.vector_store_id.in_(own_stores())] if kind is ViewerKind.CREATOR else NO_ROW
 
 

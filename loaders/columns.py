@@ -37,8 +37,8 @@ def search_query() -> ColumnElement[Any]:
 
 
 SPECIAL: Mapping[str, Callable[[type[Row], ViewerKind], ColumnElement[Any]]] = {
-    VIEWER_CAN_EDIT: lambda row, kind: func.coalesce(row.editable_by(kind), false()),
-    VIEWER_CAN_SEE_PRIVATE: lambda row, kind: func.coalesce(row.private_to(kind), false()),
+    VIEWER_CAN_EDIT: lambda row, kind: func.coalesce(row.rules_for(kind).editable, false()),
+    VIEWER_CAN_SEE_PRIVATE: lambda row, kind: func.coalesce(row.rules_for(kind).private, false()),
     SEARCH_RANK: lambda row, kind: func.ts_rank(row.search_vector(), search_query(), type_=REAL),
     TYPENAME: lambda row, kind: literal_column(f"'{row.__name__}'"),
 }
@@ -53,7 +53,7 @@ def readable(row: type[Row], name: str, kind: ViewerKind) -> ColumnElement[Any]:
     if name in SPECIAL:
         return SPECIAL[name](row, kind)
     column: ColumnElement[Any] = row.__mapper__.columns[name]
-    rule = row.private_to(kind) if column.info.get("private") else EVERYONE
+    rule = row.rules_for(kind).private if column.info.get("private") else EVERYONE
     if rule is EVERYONE:
         return column
     if rule is NOBODY:
@@ -63,12 +63,12 @@ def readable(row: type[Row], name: str, kind: ViewerKind) -> ColumnElement[Any]:
 
 def never_readable(row: type[Row], name: str, kind: ViewerKind) -> bool:
     """Whether this kind of viewer can read the column on no row at all."""
-    return bool(row.__mapper__.columns[name].info.get("private")) and row.private_to(kind) is NOBODY
+    return bool(row.__mapper__.columns[name].info.get("private")) and row.rules_for(kind).private is NOBODY
 
 
 def visible(row: type[Row], kind: ViewerKind) -> ColumnElement[bool]:
     """The rows that exist for a viewer, as one condition."""
-    alternatives = row.visible_to(kind)
+    alternatives = row.rules_for(kind).visible
     return true() if any(each is EVERYONE for each in alternatives) else or_(false(), *alternatives)
 
 
@@ -78,7 +78,7 @@ def visible_apart(row: type[Row], kind: ViewerKind) -> list[ColumnElement[bool]]
     For lists that no parent's key narrows down: each condition then walks an index of its own, where one
     condition made of them all would walk the whole table.
     """
-    alternatives = row.visible_to(kind)
+    alternatives = row.rules_for(kind).visible
     if any(each is EVERYONE for each in alternatives):
         return [true()]
     apart = [

@@ -1,5 +1,11 @@
 import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
 
+import db
+from loaders.health import health_statement
+from loaders.sql import Statement
 from tests.conftest import execute
 from tests.serving import Gateway
 
@@ -91,3 +97,47 @@ def test_a_failed_document_and_a_store_that_lacks_one_are_told(own_gateway: Gate
 
     assert after[changed]["failedDocumentCount"] == before[changed]["failedDocumentCount"] + 1
     assert after[changed]["staleVectorStoreCount"] == before[changed]["staleVectorStoreCount"] + 1
+
+
+def test_the_cost_of_health_is_the_sum_of_the_families_and_not_their_product(own_gateway: Gateway) -> None:
+    families = {"experts": 40, "documents": 50, "vector_stores": 30, "assistants": 40}
+    asyncio.run(execute(own_gateway.database_url, "INSERT INTO domains (domain_name) VALUES ('Big')"))
+    for statement in (
+        "INSERT INTO experts (name, domain, context) SELECT 'e' || n, 'Big', '' FROM generate_series(1, $1) n",
+        "INSERT INTO documents (name, domain, document_link) SELECT 'd' || n, 'Big', '' FROM generate_series(1, $1) n",
+        """INSERT INTO vector_stores (vector_id, domain_name, owner)
+            SELECT 'v' || n, 'Big', 'client' FROM generate_series(1, $1) n""",
+        """INSERT INTO assistants (assistant_id, expert_name, memory_type)
+            SELECT 'a' || n, 'e' || n, 'expert' FROM generate_series(1, $1) n""",
+    ):
+        number = families[statement.split()[2]]
+        asyncio.run(execute(own_gateway.database_url, statement, number))
+    health = sql_of(health_statement(tuple(FIGURES_OF_SEED), db.ViewerKind.ADMIN, some=False))
+
+    explained = asyncio.run(execute(own_gateway.database_url, f"EXPLAIN (ANALYZE, FORMAT JSON) {health}"))
+    monitoring = asyncio.run(execute(own_gateway.database_url, f"EXPLAIN (ANALYZE, FORMAT JSON) {SEED}"))
+
+    assert most_rows(explained) < 1000
+    assert most_rows(monitoring) > 40 * 50 * 30
+
+
+FIGURES_OF_SEED = ["expert_count", "document_count", "vector_store_count", "assistant_count"]
+
+
+def sql_of(statement: Statement) -> str:
+    """A statement with its constants in place."""
+    text = statement.text
+    for number, name in reversed(list(enumerate(statement.parameters, start=1))):
+        text = text.replace(f"${number}", str(statement.constants[name]))
+    return text
+
+
+def most_rows(explained: list[Any]) -> float:
+    """The most rows that any step of a plan has made."""
+
+    def steps(plan: dict[str, Any]) -> Iterator[float]:
+        yield plan["Actual Rows"] * plan["Actual Loops"]
+        for step in plan.get("Plans", ()):
+            yield from steps(step)
+
+    return max(steps(json.loads(explained[0][0])[0]["Plan"]))
