@@ -19,7 +19,7 @@ import gateway.doctor
 from db import demo, migrate, verify
 from db.errors import DatabaseError
 from gateway import process
-from gateway.explorer import Explorer, Person
+from gateway.explorer import Explorer
 from gateway.logs import set_up_logging
 from gateway.settings import Settings, SettingsError
 from resolvers.viewer import find_by_email
@@ -72,15 +72,13 @@ def run_demo(
         _upgrade(url)
         _load_demo(url, scale)
         tokens = process.tokens(settings, demo=True)
-        people = tuple(
-            Person(each.name, each.email, each.role, each.about, tokens.sign(each.id)) for each in demo.FEATURED
-        )
-        app = create_app(process.database(settings, url), tokens, Explorer(people))
+        explorer = Explorer.of_demo(tokens)
+        app = create_app(process.database(settings, url), tokens, explorer)
         address = f"http://{host}:{listener.getsockname()[1]}/"
 
         def on_ready() -> None:
             out.print(f"CloneGraph is ready: {address}", style="bold green", soft_wrap=True, highlight=False)
-            for person in people:
+            for person in explorer.people:
                 out.print(
                     f"\n[bold]{person.name}[/], {person.role}: {person.about}\n{person.token}",
                     soft_wrap=True,

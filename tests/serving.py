@@ -14,7 +14,7 @@ from db import demo
 from db.engine import Database
 from gateway.app import create_app
 from gateway.auth import Tokens
-from gateway.explorer import Explorer, Person
+from gateway.explorer import Explorer
 from gateway.process import listen
 from gateway.settings import Settings
 
@@ -87,8 +87,7 @@ def serving(database_url: str, **options: Any) -> Iterator[Gateway]:
         if "has_clones" not in statement:  # whoever sends a token is looked up first
             gateway.statements.append(statement)
 
-    people = tuple(Person(each.name, each.email, each.role, each.about, tokens.sign(each.id)) for each in demo.FEATURED)
-    app = create_app(Database(database_url, on_statement=record, **options), tokens, Explorer(people))
+    app = create_app(Database(database_url, on_statement=record, **options), tokens, Explorer.of_demo(tokens))
     listener = listen("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

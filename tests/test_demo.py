@@ -10,7 +10,7 @@ import pytest
 
 import db.demo
 from db import Base, migrate
-from db.demo import CAST, FEATURED, NotEmpty, Scale, load
+from db.demo import ACTIVE, CAST, NotEmpty, Scale, load
 
 DOCUMENTS = Path(db.demo.__file__).parent / "documents"
 
@@ -314,7 +314,7 @@ def test_the_first_of_the_cast_has_a_rich_graph(demo_database: str) -> None:
         JOIN assistants ON assistants.expert_name = experts.name AND assistants.owner_id = creator_id
         WHERE creator_id = $1
     """
-    ((clones, domains, experts, documents, stores, assistants),) = fetch(demo_database, graph, FEATURED[0].id)
+    ((clones, domains, experts, documents, stores, assistants),) = fetch(demo_database, graph, ACTIVE[0].id)
 
     assert (clones, domains, experts, documents) == (6, 2, 8, 15)
     assert stores > experts

@@ -64,9 +64,9 @@ def ask(address: str, query: str, token: str | None = None) -> httpx2.Response:
 def test_the_demo_serves_everybody_and_leaves_no_process_behind(tmp_path: Path, how: signal.Signals) -> None:
     with started("demo", "--port", "0", "--data-dir", str(tmp_path / "data")) as (process, address):
         assert process.stdout
-        text = [process.stdout.readline() for _ in range(3 * len(demo.FEATURED))]
+        text = [process.stdout.readline() for _ in range(3 * len(demo.ACTIVE))]
         token = next(line for line in text if line.startswith("ey")).strip()
-        assert demo.FEATURED[0].name in "".join(text)
+        assert demo.ACTIVE[0].name in "".join(text)
         answer = ask(address, "{ viewer { fullName clones { totalCount } } }", token).json()
         printed = run("token", "grace@example.com", "--data-dir", str(tmp_path / "data")).stdout
         assert ask(address, "{ viewer { email } }", printed.strip()).json() == {
@@ -75,7 +75,7 @@ def test_the_demo_serves_everybody_and_leaves_no_process_behind(tmp_path: Path, 
         process.send_signal(how)
         process.wait(timeout=20)
 
-    assert answer["data"]["viewer"]["fullName"] == demo.FEATURED[0].name
+    assert answer["data"]["viewer"]["fullName"] == demo.ACTIVE[0].name
     assert answer["data"]["viewer"]["clones"]["totalCount"] > 1
     assert not [other for other in psutil.process_iter(["cmdline"]) if str(tmp_path) in str(other.info["cmdline"])]
 

@@ -9,8 +9,8 @@
 Everything is drawn with dice that always fall the same way: a scale is the same rows everywhere, ids included.
 """
 
-from db.demo.cast import CAST, FEATURED, Person
+from db.demo.cast import ACTIVE, CAST, Person
 from db.demo.load import NotEmpty, load
 from db.demo.scale import Scale
 
-__all__ = ["CAST", "FEATURED", "NotEmpty", "Person", "Scale", "load"]
+__all__ = ["ACTIVE", "CAST", "NotEmpty", "Person", "Scale", "load"]

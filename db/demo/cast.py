@@ -128,5 +128,5 @@ CAST: Final = (
 )  # fmt: skip
 """Everybody with a name in the story."""
 
-FEATURED: Final = CAST[:7]
-"""Those worth showing first; the very first is a creator with a rich graph behind her."""
+ACTIVE: Final = tuple(person for person in CAST if person.is_active)
+"""Those who may log in; the very first is a creator with a rich graph behind her."""

@@ -1,6 +1,6 @@
 """The explorer: GraphiQL, built from npm in this folder, and what it is told at the start."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
+
+from db import demo
+from gateway.auth import Tokens
 
 HERE = Path(__file__).parent
 BUILT = HERE / "dist"
@@ -69,7 +72,14 @@ class Person:
 class Explorer:
     """The explorer's page, its files, and its configuration. People are there in the demo only."""
 
-    people: tuple[Person, ...] = field(default=())
+    people: tuple[Person, ...] = ()
+
+    @classmethod
+    def of_demo(cls, tokens: Tokens) -> "Explorer":
+        """The explorer of the demo, where one can be anybody of the cast who may log in."""
+        return cls(
+            tuple(Person(each.name, each.email, each.role, each.about, tokens.sign(each.id)) for each in demo.ACTIVE)
+        )
 
     def routes(self) -> list[BaseRoute]:
         """Where it is served."""
