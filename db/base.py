@@ -12,7 +12,7 @@ The generic loader puts the answers (`rules_for`) into every statement, so no re
 from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from functools import reduce
+from functools import cache, reduce
 from typing import Any, ClassVar, Final, NamedTuple, Self
 from uuid import UUID
 
@@ -173,6 +173,7 @@ class Row(Base):
         return NOBODY
 
     @classmethod
+    @cache
     def rules_for(cls, kind: ViewerKind) -> "Rules":
         """The three answers for a kind of viewer. An admin sees, reads and changes everything."""
         if kind is ViewerKind.ADMIN:

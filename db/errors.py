@@ -27,7 +27,7 @@ class DatabaseError(Exception):
 
 
 class DatabaseUnavailable(DatabaseError):
-    """The database cannot be reached."""
+    """The database cannot be reached. Check DATABASE_URL, and that the server runs."""
 
 
 class DatabaseBusy(DatabaseError):

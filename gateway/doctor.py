@@ -47,7 +47,7 @@ async def _database(database: Database, url: str) -> list[Symptom]:
         )
     except DatabaseError as error:
         return [
-            Symptom(False, f"{error or error.__doc__} Check DATABASE_URL, and that the server runs: {error.__cause__}")
+            Symptom(False, f"{error or error.__doc__} ({error.__cause__})")
         ]
     version, has_vector = rows[0]
     status = await migrate.status(url)

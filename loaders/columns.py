@@ -1,7 +1,7 @@
 """What a statement may select for a kind of viewer: rows it may see, columns it may read."""
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -61,6 +61,7 @@ def readable(row: type[Row], name: str, kind: ViewerKind) -> ColumnElement[Any]:
     return type_coerce(case((rule, column)), column.type)
 
 
+@cache
 def never_readable(row: type[Row], name: str, kind: ViewerKind) -> bool:
     """Whether this kind of viewer can read the column on no row at all."""
     return bool(row.__mapper__.columns[name].info.get("private")) and row.rules_for(kind).private is NOBODY
