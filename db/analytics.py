@@ -18,7 +18,7 @@ from db.base import (
     money,
     updated_at,
 )
-from db.clone import own_clones
+from db.clone import owns_clone
 from db.viewer import VIEWER_ID, ViewerKind
 
 
@@ -69,7 +69,7 @@ class MemoryUsage(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The clone's creator."""
-        return [cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else NO_ROW
+        return [owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else NO_ROW
 
 
 class QaPair(Row):
@@ -90,9 +90,9 @@ class QaPair(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The clone's creator."""
-        return [cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else NO_ROW
+        return [owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else NO_ROW
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:
         """The clone's creator."""
-        return cls.clone_id.in_(own_clones()) if kind is ViewerKind.CREATOR else NOBODY
+        return owns_clone(cls.clone_id) if kind is ViewerKind.CREATOR else NOBODY

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Select, UniqueConstraint, select, text
+from sqlalchemy import Double, ForeignKey, SQLColumnExpression, UniqueConstraint, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import NO_ROW, Alternatives, Condition, Row, Vocabulary, column, created_at, updated_at
@@ -48,9 +48,7 @@ class Assistant(Row):
         """To creators: their own assistants and those that their clones use."""
         if kind is not ViewerKind.CREATOR:
             return NO_ROW
-        mine = aliased(Clone)
-        used = select(mine.rag_assistant_id).where(mine.creator_id == VIEWER_ID)
-        return [cls.owner_id == VIEWER_ID, cls.assistant_id.in_(used)]
+        return [cls.owner_id == VIEWER_ID, _answers_for_own_clone(cls.assistant_id)]
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:
@@ -81,12 +79,17 @@ class AssistantConfig(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the assistant."""
-        return [cls.assistant_id.in_(own_assistants())] if kind is ViewerKind.CREATOR else NO_ROW
+        return [sees_assistant(cls.assistant_id)] if kind is ViewerKind.CREATOR else NO_ROW
 
 
-def own_assistants() -> Select[UUID]:
-    """The ids of the assistants that the viewer owns or that the viewer's clones use."""
+def sees_assistant(key: SQLColumnExpression[UUID]) -> Condition:
+    """Whether the viewer, a creator, sees the assistant with this id. Conditions on other rows are made of it."""
     assistant: Any = aliased(Assistant)
+    return exists().where(
+        assistant.id == key, (assistant.owner_id == VIEWER_ID) | _answers_for_own_clone(assistant.assistant_id)
+    )
+
+
+def _answers_for_own_clone(assistant_id: SQLColumnExpression[str]) -> Condition:
     mine = aliased(Clone)
-    used = select(mine.rag_assistant_id).where(mine.creator_id == VIEWER_ID)
-    return select(assistant.id).where((assistant.owner_id == VIEWER_ID) | assistant.assistant_id.in_(used))
+    return exists().where(mine.rag_assistant_id == assistant_id, mine.creator_id == VIEWER_ID)

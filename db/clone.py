@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Select, and_, select, text
+from sqlalchemy import Double, ForeignKey, SQLColumnExpression, and_, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -121,7 +121,13 @@ class CloneExpert(Base):
     )
 
 
-def own_clones() -> Select[UUID]:
-    """The ids of the viewer's own clones, for use inside other rows' conditions."""
+def owns_clone(clone_id: SQLColumnExpression[UUID]) -> Condition:
+    """Whether the viewer created the clone with this id. Conditions on other rows are made of it."""
     mine = aliased(Clone)
-    return select(mine.id).where(mine.creator_id == VIEWER_ID)
+    return exists().where(mine.id == clone_id, mine.creator_id == VIEWER_ID)
+
+
+def is_public(clone_id: SQLColumnExpression[UUID]) -> Condition:
+    """Whether the clone with this id is published and active."""
+    public = aliased(Clone)
+    return exists().where(public.id == clone_id, public.is_published, public.is_active)

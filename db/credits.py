@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, Uuid, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, Uuid, exists
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -20,7 +20,7 @@ from db.base import (
     created_at,
     money,
 )
-from db.clone import own_clones
+from db.clone import owns_clone
 from db.session import Session
 from db.viewer import VIEWER_ID, ViewerKind
 
@@ -71,7 +71,7 @@ class CreditEntry(Row):
         if kind is ViewerKind.USER:
             return [own]
         session: Any = aliased(Session)
-        earned = cls.session_id.in_(select(session.id).where(session.clone_id.in_(own_clones())))
+        earned = exists().where(session.id == cls.session_id, owns_clone(session.clone_id))
         return [own, earned]
 
     @classmethod

@@ -3,14 +3,14 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Subquery, select, text, union
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ForeignKey, Subquery, exists, select, text, union
+from sqlalchemy.orm import Mapped, aliased
 
 from db.base import NO_ROW, NOBODY, Alternatives, Condition, Row, column
 from db.clone import Clone
 from db.domain import Domain
 from db.user import owned_by_viewer
-from db.vector_store import StoreFile, VectorStore, own_stores
+from db.vector_store import StoreFile, VectorStore, sees_store
 from db.viewer import VIEWER_ID, ViewerKind
 
 
@@ -53,8 +53,10 @@ class Document(Row):
         """The owner, and the creator of a clone whose vector store holds the document."""
         if kind is not ViewerKind.CREATOR:
             return NOBODY
-        used = select(StoreFile.document_id).where(StoreFile.vector_store_id.in_(own_stores()))
-        return (cls.owner_id == VIEWER_ID) | cls.id.in_(used)
+        file = aliased(StoreFile)
+        return (cls.owner_id == VIEWER_ID) | exists().where(
+            file.document_id == cls.id, sees_store(file.vector_store_id)
+        )
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:

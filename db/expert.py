@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ForeignKey, exists
+from sqlalchemy.orm import Mapped, aliased
 
 from db.base import EVERY_ROW, NOBODY, Alternatives, Condition, Row, column
-from db.clone import CloneExpert, own_clones
+from db.clone import CloneExpert, owns_clone
 from db.user import owned_by_viewer
 from db.viewer import VIEWER_ID, ViewerKind
 
@@ -42,8 +42,10 @@ class Expert(Row):
         """The owner, and the creator of a clone that the expert is assigned to."""
         if kind is not ViewerKind.CREATOR:
             return NOBODY
-        assigned = select(CloneExpert.expert_name).where(CloneExpert.clone_id.in_(own_clones()))
-        return (cls.owner_id == VIEWER_ID) | cls.name.in_(assigned)
+        assigned = aliased(CloneExpert)
+        return (cls.owner_id == VIEWER_ID) | exists().where(
+            assigned.expert_name == cls.name, owns_clone(assigned.clone_id)
+        )
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:

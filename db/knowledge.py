@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, and_, select, text
-from sqlalchemy.orm import Mapped, aliased
+from sqlalchemy import BigInteger, ForeignKey, Index, text
+from sqlalchemy.orm import Mapped
 
 from db.base import (
     NOBODY,
@@ -18,7 +18,7 @@ from db.base import (
     created_at,
     updated_at,
 )
-from db.clone import Clone, own_clones
+from db.clone import is_public, owns_clone
 from db.viewer import ViewerKind
 
 
@@ -81,13 +81,12 @@ class Knowledge(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """What a published clone knows to everybody, and what one's own clones know."""
-        published = aliased(Clone)
-        public = cls.clone_id.in_(select(published.id).where(and_(published.is_published, published.is_active)))
-        return [public, cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else [public]
+        public = is_public(cls.clone_id)
+        return [public, owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else [public]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The clone's creator."""
-        return cls.clone_id.in_(own_clones()) if kind is ViewerKind.CREATOR else NOBODY
+        return owns_clone(cls.clone_id) if kind is ViewerKind.CREATOR else NOBODY
 
     editable_by = private_to

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Double, ForeignKey, Index, select, text
+from sqlalchemy import Double, ForeignKey, Index, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -20,7 +20,7 @@ from db.base import (
     created_at,
     money,
 )
-from db.session import own_sessions, readable_sessions
+from db.session import reads_session, sees_session
 from db.viewer import ViewerKind
 
 
@@ -56,12 +56,12 @@ class Message(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the session."""
-        return NO_ROW if kind is ViewerKind.ANONYMOUS else [cls.session_id.in_(own_sessions(kind))]
+        return NO_ROW if kind is ViewerKind.ANONYMOUS else [sees_session(cls.session_id, kind)]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
         """The person who pays, and the clone's creator once the transcript is shared."""
-        return NOBODY if kind is ViewerKind.ANONYMOUS else cls.session_id.in_(readable_sessions(kind))
+        return NOBODY if kind is ViewerKind.ANONYMOUS else reads_session(cls.session_id, kind)
 
 
 class MessageSource(Row):
@@ -84,7 +84,7 @@ class MessageSource(Row):
         if kind is ViewerKind.ANONYMOUS:
             return NO_ROW
         message: Any = aliased(Message)
-        return [cls.message_id.in_(select(message.id).where(message.session_id.in_(own_sessions(kind))))]
+        return [exists().where(message.id == cls.message_id, sees_session(message.session_id, kind))]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
@@ -92,4 +92,4 @@ class MessageSource(Row):
         if kind is ViewerKind.ANONYMOUS:
             return NOBODY
         message: Any = aliased(Message)
-        return cls.message_id.in_(select(message.id).where(message.session_id.in_(readable_sessions(kind))))
+        return exists().where(message.id == cls.message_id, reads_session(message.session_id, kind))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Numeric, Select, SmallInteger, select, text
+from sqlalchemy import ForeignKey, Index, Numeric, SmallInteger, SQLColumnExpression, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -21,7 +21,7 @@ from db.base import (
     money,
     updated_at,
 )
-from db.clone import own_clones
+from db.clone import owns_clone
 from db.viewer import VIEWER_ID, ViewerKind
 
 
@@ -90,7 +90,7 @@ class Session(Row):
         if kind is ViewerKind.ANONYMOUS:
             return NO_ROW
         own = cls.user_id == VIEWER_ID
-        return [own, cls.clone_id.in_(own_clones())] if kind is ViewerKind.CREATOR else [own]
+        return [own, owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else [own]
 
     @classmethod
     def private_to(cls, kind: ViewerKind) -> Condition:
@@ -100,19 +100,19 @@ class Session(Row):
     editable_by = private_to
 
 
-def own_sessions(kind: ViewerKind) -> Select[UUID]:
-    """The ids of the sessions that a viewer of this kind sees, for use inside other rows' conditions."""
+def sees_session(session_id: SQLColumnExpression[UUID], kind: ViewerKind) -> Condition:
+    """Whether the viewer sees the session with this id. Conditions on other rows are made of it."""
     session: Any = aliased(Session)
-    own: Condition = session.user_id == VIEWER_ID
+    seen: Condition = session.user_id == VIEWER_ID
     if kind is ViewerKind.CREATOR:
-        own = own | session.clone_id.in_(own_clones())
-    return select(session.id).where(own)
+        seen = seen | owns_clone(session.clone_id)
+    return exists().where(session.id == session_id, seen)
 
 
-def readable_sessions(kind: ViewerKind) -> Select[UUID]:
-    """The ids of the sessions whose messages a viewer may read: one's own, and those shared with the creator."""
+def reads_session(session_id: SQLColumnExpression[UUID], kind: ViewerKind) -> Condition:
+    """Whether the viewer may read the messages of the session with this id: an own one, or one that was shared."""
     session: Any = aliased(Session)
-    own: Condition = session.user_id == VIEWER_ID
+    read: Condition = session.user_id == VIEWER_ID
     if kind is ViewerKind.CREATOR:
-        own = own | (session.transcript_shared_at.is_not(None) & session.clone_id.in_(own_clones()))
-    return select(session.id).where(own)
+        read = read | (session.transcript_shared_at.is_not(None) & owns_clone(session.clone_id))
+    return exists().where(session.id == session_id, read)

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import select, text
+from sqlalchemy import exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -81,17 +81,17 @@ class User(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Creators of published clones to everybody; oneself; and to a creator the users of own sessions."""
-        from db.clone import Clone, own_clones
+        from db.clone import Clone, owns_clone
         from db.session import Session
 
-        published = aliased(Clone)
-        creators = cls.id.in_(select(published.creator_id).where(published.is_published, published.is_active))
+        public = aliased(Clone)
+        creators = exists().where(public.creator_id == cls.id, public.is_published, public.is_active)
         if kind is ViewerKind.ANONYMOUS:
             return [creators]
         alternatives = [creators, cls.id == VIEWER_ID]
         if kind is ViewerKind.CREATOR:
             served = aliased(Session)
-            alternatives.append(cls.id.in_(select(served.user_id).where(served.clone_id.in_(own_clones()))))
+            alternatives.append(exists().where(served.user_id == cls.id, owns_clone(served.clone_id)))
         return alternatives
 
     @classmethod

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Select, UniqueConstraint, select, text
+from sqlalchemy import BigInteger, ForeignKey, SQLColumnExpression, UniqueConstraint, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -80,9 +80,7 @@ class VectorStore(Row):
         """To creators: their own stores and those that their clones use."""
         if kind is not ViewerKind.CREATOR:
             return NO_ROW
-        mine = aliased(Clone)
-        used = select(mine.vector_store_id).where(mine.creator_id == VIEWER_ID)
-        return [cls.owner_id == VIEWER_ID, cls.vector_id.in_(used)]
+        return [cls.owner_id == VIEWER_ID, _own_clone_uses(cls.vector_id)]
 
     @classmethod
     def editable_by(cls, kind: ViewerKind) -> Condition:
@@ -116,12 +114,15 @@ class StoreFile(Row):
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """Whoever sees the store."""
-        return [cls.vector_store_id.in_(own_stores())] if kind is ViewerKind.CREATOR else NO_ROW
+        return [sees_store(cls.vector_store_id)] if kind is ViewerKind.CREATOR else NO_ROW
 
 
-def own_stores() -> Select[UUID]:
-    """The ids of the vector stores that the viewer owns or that the viewer's clones use."""
+def sees_store(store_id: SQLColumnExpression[UUID]) -> Condition:
+    """Whether the viewer, a creator, sees the vector store with this id. Conditions on other rows are made of it."""
     store: Any = aliased(VectorStore)
+    return exists().where(store.id == store_id, (store.owner_id == VIEWER_ID) | _own_clone_uses(store.vector_id))
+
+
+def _own_clone_uses(vector_id: SQLColumnExpression[str]) -> Condition:
     mine = aliased(Clone)
-    used = select(mine.vector_store_id).where(mine.creator_id == VIEWER_ID)
-    return select(store.id).where((store.owner_id == VIEWER_ID) | store.vector_id.in_(used))
+    return exists().where(mine.vector_store_id == vector_id, mine.creator_id == VIEWER_ID)

@@ -194,7 +194,10 @@ def doctor(data_dir: DataDir = None) -> None:
     with process.database_url(settings) as url:
         symptoms = asyncio.run(_closing(process.database(settings, url), gateway.doctor.examine, settings, url))
     for symptom in symptoms:
-        out.print(f"[{'green' if symptom.well else 'red'}]{'ok' if symptom.well else 'no'}[/]  {symptom.sentence}")
+        out.print(
+            f"[{'green' if symptom.well else 'red'}]{'ok' if symptom.well else 'no'}[/]  {symptom.sentence}",
+            soft_wrap=True,
+        )
     if not all(symptom.well for symptom in symptoms):
         raise typer.Exit(1)
 

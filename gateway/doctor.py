@@ -46,9 +46,7 @@ async def _database(database: Database, url: str) -> list[Symptom]:
             (),
         )
     except DatabaseError as error:
-        return [
-            Symptom(False, f"{error or error.__doc__} ({error.__cause__})")
-        ]
+        return [Symptom(False, f"{error.__doc__} ({error.__cause__})")]
     version, has_vector = rows[0]
     status = await migrate.status(url)
     return [

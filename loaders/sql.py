@@ -140,6 +140,7 @@ def _page(
         columns = tuple(dict.fromkeys((*columns, *(key.name for key in form.order))))
     branches = [
         select(*_labelled(row, columns, kind))
+        .select_from(row)
         .where(_filtered(row, kind, form), belongs, alternative, *part.conditions)
         .order_by(*part.order_by)
         .limit(_limit())
