@@ -1,0 +1,101 @@
+"""The server to compare with: bare ASGI, and for each operation one statement whose answer is sent on as it comes."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from db.engine import SERVER_SETTINGS, Database
+from gateway import process
+from gateway.auth import Authenticator, Tokens
+from gateway.settings import Settings
+from tests.benchmarks import statements
+
+POOL_SIZE = 10
+
+
+def _key(id_: str) -> UUID:
+    return UUID(id_.rpartition("_")[2])
+
+
+OPERATIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
+    "Point": (statements.POINT, lambda variables: _key(variables["id"])),
+    "Nested": (statements.NESTED, lambda variables: variables["first"]),
+    "Wide": (statements.WIDE, lambda variables: variables["first"]),
+    "Deep": (statements.DEEP, lambda variables: [_key(each) for each in variables["people"]]),
+}
+"""The statement of each operation, and what it is asked with."""
+
+
+class Handwritten:
+    """Answers the operations by their names, and nothing else."""
+
+    def __init__(self, url: str, tokens: Tokens) -> None:
+        self.url = url
+        self.database = Database(url)
+        self.authenticator = Authenticator(self.database, tokens)
+        self.idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        viewer = await self.authenticator.viewer(dict(scope["headers"])[b"authorization"].decode())
+        request = orjson.loads(await _body(receive))
+        statement, argument = OPERATIONS[request["operationName"]]
+        connection = await self.idle.get()
+        try:
+            answer = await connection.fetchval(statement, viewer.id, argument(request["variables"]))
+        finally:
+            self.idle.put_nowait(connection)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        connections = [await self._connect() for _ in range(POOL_SIZE)]
+        for connection in connections:
+            self.idle.put_nowait(connection)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for connection in connections:
+            await connection.close()
+        await self.database.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _connect(self) -> Any:
+        """A connection that plans each statement once, and leaves JSON as the bytes it came in."""
+        settings = {**SERVER_SETTINGS, "plan_cache_mode": "force_generic_plan"}
+        connection = await asyncpg.connect(self.url, server_settings=settings)
+        await connection.set_type_codec("json", schema="pg_catalog", encoder=bytes, decoder=bytes, format="binary")
+        return connection
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message["body"]
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def main() -> None:
+    """Serve the database of DATABASE_URL, and say where."""
+    settings = Settings.read()
+    listener = process.listen("127.0.0.1", 0)
+    app = Handwritten(str(settings.database_url), process.tokens(settings))
+    address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+    with suppress(KeyboardInterrupt):
+        process.serve(app, listener, lambda: print(f"Ready: {address}", file=sys.stdout, flush=True))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The processes that are measured: servers of their own, and the PostgreSQL that both of them ask."""
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+import psutil
+
+ROOT: Final = Path(__file__).parents[2]
+SECRET: Final = "a secret for the benchmark, long enough"  # noqa: S105 (tokens of the demo, on this machine)
+
+
+@dataclass
+class Server:
+    """A server in a process of its own, and a token for it."""
+
+    name: str
+    address: str
+    authorization: str
+    process: psutil.Process
+
+    @property
+    def endpoint(self) -> str:
+        return f"{self.address}graphql"
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time that it took so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    @property
+    def megabytes(self) -> float:
+        """The memory that it holds now."""
+        return float(self.process.memory_info().rss / 2**20)
+
+    @cached_property
+    def client(self) -> httpx2.Client:
+        headers = {"authorization": self.authorization, "accept": "application/graphql-response+json"}
+        return httpx2.Client(headers=headers, timeout=60, trust_env=False)
+
+    def ask(self, request: dict[str, Any]) -> httpx2.Response:
+        return self.client.post(self.endpoint, json=request).raise_for_status()
+
+
+@dataclass(frozen=True)
+class PostgreSQL:
+    """The server of a data folder."""
+
+    process: psutil.Process
+
+    @classmethod
+    def of(cls, data_dir: Path) -> "PostgreSQL":
+        return cls(psutil.Process(int((data_dir / "postmaster.pid").read_text().split()[0])))
+
+    @property
+    def cpu_seconds(self) -> float:
+        """The CPU time of all its processes so far. Those that ended count on in the time of the first one."""
+        times = self.process.cpu_times()
+        seconds = float(times.user + times.system + times.children_user + times.children_system)
+        for child in self.process.children():
+            try:
+                times = child.cpu_times()
+            except psutil.NoSuchProcess:
+                continue
+            seconds += float(times.user + times.system)
+        return seconds
+
+
+@contextmanager
+def running(name: str, *command: str, database_url: str, authorization: str) -> Iterator[Server]:
+    """A command that serves a database and prints where, for as long as the block."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "DATABASE_URL": database_url,
+        "DATABASE_POOL_SIZE": "10",
+        "JWT_SECRET": SECRET,
+    }
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout
+        found = next((found for line in process.stdout if (found := re.search(r"http://\S+", line))), None)
+        assert found, f"{name} did not start"
+        server = Server(name, found[0], authorization, psutil.Process(process.pid))
+        yield server
+        server.client.close()
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def wait_until_idle(*processes: Server | PostgreSQL) -> None:
+    """Wait until they have answered what nobody waits for any more, two minutes at most."""
+    for _ in range(600):
+        before = sum(each.cpu_seconds for each in processes)
+        time.sleep(0.2)
+        if sum(each.cpu_seconds for each in processes) - before < 0.02:
+            return
