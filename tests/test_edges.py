@@ -1,11 +1,13 @@
+import asyncio
+
 import pytest
 
+from tests.conftest import execute
 from tests.graph import CONNECTIONS, EDGES, ENTITIES, Edge
 from tests.serving import Gateway
 
 NESTED = """
 query Nested($first: Int) {
-  viewer { clones(first: 3) { totalCount } }
   clones(first: $first) { nodes { name domain {
     name
     experts(first: 5) { nodes { name assistants(first: 3) { nodes { assistantId } } } }
@@ -67,14 +69,31 @@ def test_an_edge_can_be_walked_back(edge: Edge) -> None:
 
 
 def test_the_nested_query_takes_one_statement_for_each_level(gateway: Gateway) -> None:
-    query = NESTED.replace("viewer { clones(first: 3) { totalCount } }", "")
-
-    few, many = (gateway.ask(query, as_="grace", first=first) for first in (20, 100))
+    few, many = (gateway.ask(NESTED, as_="grace", first=first) for first in (20, 100))
 
     assert len(few.data["clones"]["nodes"]) == 20
     assert len(few.statements) == len(EDGE_LEVELS_OF_NESTED)
     assert len(many.data["clones"]["nodes"]) > 20
     assert len(many.statements) == len(EDGE_LEVELS_OF_NESTED)
+
+
+def test_two_hundred_clones_take_no_more_statements_than_one(own_gateway: Gateway) -> None:
+    asyncio.run(
+        execute(
+            own_gateway.database_url,
+            """INSERT INTO clones (name, domain_id) SELECT 'made ' || n, d.id
+            FROM (SELECT id FROM domains ORDER BY id LIMIT 4) d, generate_series(1, 90) n""",
+        )
+    )
+    query = """query Q($domains: Int) { domains(first: $domains) { nodes { clones(first: 90) { nodes {
+        creator { fullName } domain { experts(first: 5) { nodes { assistants(first: 3) { nodes { assistantId } } } } }
+    } } } } }"""
+
+    few, many = (own_gateway.ask(query, as_="grace", domains=number) for number in (1, 100))
+
+    assert sum(len(domain["clones"]["nodes"]) for domain in many.data["domains"]["nodes"]) > 200
+    assert few.data
+    assert len(few.statements) == len(many.statements) == 6
 
 
 def test_only_selected_columns_are_fetched(gateway: Gateway) -> None:
