@@ -1,0 +1,58 @@
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import db
+from db.engine import Database
+from tests.serving import CAST
+
+
+def with_database(url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        database = Database(url)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())
+
+
+async def name_of_maya(database: Database) -> str:
+    rows = await database.fetch("SELECT full_name FROM user_profiles WHERE id = $1", [CAST["maya"].id])
+    return str(rows[0][0])
+
+
+def test_what_is_written_in_a_transaction_is_there_after_it(own_database: str) -> None:
+    async def rename(database: Database) -> str:
+        async with database.write() as tx:
+            maya = await tx.get_one(db.User, CAST["maya"].id)
+            maya.full_name = "Somebody Else"
+        return await name_of_maya(database)
+
+    assert with_database(own_database, rename) == "Somebody Else"
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(own_database: str) -> None:
+    async def rename_and_fail(database: Database) -> None:
+        async with database.write() as tx:
+            maya = await tx.get_one(db.User, CAST["maya"].id)
+            maya.full_name = "Somebody Else"
+            await tx.flush()
+            raise ZeroDivisionError
+
+    async def fail(database: Database) -> str:
+        with pytest.raises(ZeroDivisionError):
+            await rename_and_fail(database)
+        return await name_of_maya(database)
+
+    assert with_database(own_database, fail) == CAST["maya"].name
+
+
+def test_the_first_statements_can_all_come_at_once(own_database: str) -> None:
+    async def many(database: Database) -> Any:
+        return await asyncio.gather(*(database.fetch("SELECT 1 AS one", []) for _ in range(50)))
+
+    assert [rows[0]["one"] for rows in with_database(own_database, many)] == [1] * 50
