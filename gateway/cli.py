@@ -51,7 +51,7 @@ def main() -> None:
         cli()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (SettingsError, DatabaseError, process.PortTaken, demo.NotEmpty) as error:
+    except (SettingsError, DatabaseError, process.PortTaken) as error:
         complaints.print(str(error) or error.__doc__, style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
