@@ -63,8 +63,8 @@ def filter_of(row: type[db.Row]) -> type:
     for field in fields_of(row):
         if field.relation:
             target = field.relation.target.__name__
-            there_is = f"There is such a {target} (one you can see) among: {field.description}"
-            fields[field.python_name] = InputField(f"Optional[{target}Filter]", there_is)
+            has_one = f"Has one for which this holds, of those that you can see. {field.description}"
+            fields[field.python_name] = InputField(f"Optional[{target}Filter]", has_one)
     fields |= {
         "and_": InputField(f"Optional[list[{name}Filter]]", "All of these hold.", name="and"),
         "or_": InputField(f"Optional[list[{name}Filter]]", "At least one of these holds.", name="or"),
