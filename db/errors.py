@@ -3,7 +3,8 @@
 DatabaseError
 ├── DatabaseUnavailable   nobody answers: down, starting, or gone in mid-sentence
 ├── DatabaseBusy          it answers, but not in time
-└── ValueRefused          a value that no column of this type can hold
+├── ValueRefused          a value that no column of this type can hold
+└── ConstraintViolated    a row that another row, or a rule, stands in the way of
 """
 
 import asyncpg
@@ -18,6 +19,7 @@ LOST_CONNECTION = (
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ConnectionDoesNotExistError,
+    asyncpg.InternalClientError,  # it has read that the server ends, and not yet that the connection has ended
 )
 """What asyncpg raises when the connection, and not the statement, is at fault."""
 
@@ -36,3 +38,11 @@ class DatabaseBusy(DatabaseError):
 
 class ValueRefused(DatabaseError):
     """The database cannot hold this value."""
+
+
+class ConstraintViolated(DatabaseError):
+    """The database refuses a row. constraint: why, by a name that is no client's business."""
+
+    def __init__(self, constraint: str | None) -> None:
+        super().__init__(f"violates {constraint}")
+        self.constraint = constraint

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from db import Base
+from db.engine import Database
 from db.errors import LOST_CONNECTION, DatabaseBusy, DatabaseUnavailable
 
 # Whoever comes after a statement that waits for a lock waits behind it. So we give up soon, and try again later.
@@ -97,6 +99,20 @@ async def status(url: str) -> Status:
             head=_history("head")[-1].revision,
             pending=tuple((step.revision, step.doc) for step in steps),
         )
+
+
+@cache
+def revisions() -> tuple[str, ...]:
+    """Every revision that there is, the oldest first."""
+    return tuple(step.revision for step in _history("head"))
+
+
+async def current(database: Database) -> str | None:
+    """The revision that a database is at, None before the first one: without the connection that `status` makes."""
+    table = OPTIONS["version_table"]
+    there = await database.fetch("SELECT to_regclass($1) IS NOT NULL", [table])
+    rows = await database.fetch(f"SELECT version_num FROM {table}", ()) if there[0][0] else []  # noqa: S608
+    return rows[0][0] if rows else None
 
 
 async def differences(url: str) -> list[str]:

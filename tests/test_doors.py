@@ -3,6 +3,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 import db
 from db.engine import Database
@@ -56,3 +57,25 @@ def test_the_first_statements_can_all_come_at_once(own_database: str) -> None:
         return await asyncio.gather(*(database.fetch("SELECT 1 AS one", []) for _ in range(50)))
 
     assert [rows[0]["one"] for rows in with_database(own_database, many)] == [1] * 50
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+def test_through_a_pooler_nothing_is_left_in_a_session(demo_database: str, *, pooler: bool) -> None:
+    names = "SELECT name FROM pg_prepared_statements UNION SELECT name FROM pg_settings WHERE source = 'client'"
+
+    async def look(database: Database) -> set[str]:
+        found = [row["name"] for _ in range(2) for row in await database.fetch(names, [])]
+        async with database.write() as tx:
+            found += [name for _ in range(2) for name in await tx.scalars(text(names))]
+        return set(found)
+
+    async def run() -> set[str]:
+        database = Database(demo_database, pooler=pooler)
+        try:
+            return await look(database)
+        finally:
+            await database.close()
+
+    left = asyncio.run(run()) - {"application_name", "client_encoding"}
+
+    assert bool(left) != pooler

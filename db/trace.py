@@ -1,0 +1,62 @@
+"""What one operation asks of the database: every statement with its time and its rows."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+
+@dataclass(slots=True)
+class Ran:
+    """A statement that was run. seconds: from the wish for a connection to the last row.
+
+    start: by `perf_counter`. error: the class of what went wrong.
+    """
+
+    statement: str
+    seconds: float = 0.0
+    rows: int = 0
+    start: float = field(default_factory=perf_counter)
+    error: str | None = None
+
+
+@dataclass(slots=True)
+class Trace:
+    """The statements of one operation."""
+
+    statements: list[Ran] = field(default_factory=list)
+    _running: "set[asyncio.Task[Any]]" = field(default_factory=set)
+
+    @property
+    def rows(self) -> int:
+        """How many rows they gave."""
+        return sum(each.rows for each in self.statements)
+
+    @contextmanager
+    def running(self, statement: str) -> Iterator[Ran]:
+        """The record of a statement that runs as long as the block."""
+        ran = Ran(statement)
+        self.statements.append(ran)
+        task = asyncio.current_task()
+        assert task is not None
+        self._running.add(task)
+        try:
+            yield ran
+        except BaseException as error:
+            ran.error = type(error).__name__
+            raise
+        finally:
+            ran.seconds = perf_counter() - ran.start
+            self._running.discard(task)
+
+    def cancel(self) -> None:
+        """Break off every statement that still runs: its connection comes back clean."""
+        for task in tuple(self._running):
+            task.cancel()
+
+
+TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
+"""The trace of the operation that is being executed, if one is."""
