@@ -8,8 +8,11 @@ SCALE ?= small
 BIN := .venv/bin
 INSTALLED := .venv/installed
 EXPLORER := gateway/explorer/dist/index.html
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header --quiet
+CLIENTS := tests/clients/node_modules/.package-lock.json
 
-.PHONY: demo test check bench explorer lock help
+.PHONY: demo test check bench explorer clients lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -17,7 +20,7 @@ help:  ## What there is to make
 demo: $(INSTALLED) $(EXPLORER)  ## Serve the graph over demo data (PORT=8000 DATA_DIR=.clonegraph SCALE=small|large)
 	@exec $(BIN)/clonegraph demo --port $(PORT) --data-dir $(DATA_DIR) --scale $(SCALE)
 
-test: $(INSTALLED) $(EXPLORER)  ## Run the tests
+test: $(INSTALLED) $(EXPLORER) $(if $(shell command -v npm),$(CLIENTS))  ## Run the tests
 	$(BIN)/pytest
 
 check: $(INSTALLED) $(EXPLORER)  ## Everything that must hold before a commit
@@ -33,10 +36,12 @@ bench: $(INSTALLED)  ## Measure, and print ratios
 
 explorer: $(EXPLORER)  ## Build the explorer
 
+clients: $(CLIENTS)  ## Install the clients that the tests run
+
 lock: $(INSTALLED)  ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --upgrade --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.txt
+	$(COMPILE) --extra dev --upgrade --output-file requirements.txt
+	$(COMPILE) --constraint requirements.txt --output-file requirements-run.txt
 
 $(INSTALLED): requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -46,4 +51,8 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 $(EXPLORER): $(filter-out $(wildcard gateway/explorer/*.py),$(wildcard gateway/explorer/*.* gateway/explorer/src/*))
 	cd gateway/explorer && npm ci --no-fund --no-audit --loglevel=error && npm run --silent build
+	@touch $@
+
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
+	cd tests/clients && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@

@@ -1,56 +1,135 @@
 """The application: every route, and what they share."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
+from opentelemetry.trace import TracerProvider
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
 
 from db.engine import Database
-from db.errors import DatabaseError
-from gateway.auth import Authenticator, Tokens
+from db.storage import Storage
+from gateway.auth import Authenticator
+from gateway.deliveries import Deliveries
+from gateway.documents import Documents
 from gateway.explorer import Explorer
 from gateway.graphql import GraphQLEndpoint
+from gateway.health import Health
+from gateway.operation import Executor
+from gateway.persisted import PersistedDocuments
+from gateway.points import choose_points
+from gateway.security import SecurityHeaders, cross_origin
+from gateway.settings import Settings
+from gateway.sockets import Sockets
+from gateway.stream import StreamEndpoint, wants_stream
+from gateway.telemetry import RequestIds, Telemetry
+from gateway.tokens import Tokens
+from gateway.websocket import WebSocketEndpoint
+from resolvers.feed import Feed
 from schema.graph import graph
 
+if TYPE_CHECKING:
+    from gateway.shared_redis import SharedRedis
 
-def create_app(database: Database, tokens: Tokens, explorer: Explorer | None = None) -> Starlette:
-    """The gateway over a database, as an ASGI application."""
+
+def create_app(
+    database: Database,
+    tokens: Tokens,
+    explorer: Explorer | None = None,
+    settings: Settings | None = None,
+    tracer_provider: TracerProvider | None = None,
+) -> Starlette:
+    """The gateway over a database, as an ASGI application.
+
+    tracer_provider: what spans are made with, unless the environment says where they go.
+    """
+    settings = settings or Settings()
     explorer = explorer or Explorer()
-    endpoint = GraphQLEndpoint(database, Authenticator(database, tokens))
+    authenticator = Authenticator(database, tokens)
+    shared = _shared(settings)
+    documents = Documents(settings, PersistedDocuments(settings, database, shared))
+    feed = Feed(database, window=settings.events_window)
+    storage = Storage(settings.storage_url or (settings.data_dir.resolve() / "storage").as_uri())
+    executor = Executor(database, documents, choose_points(settings, shared), settings, feed=feed, storage=storage)
+    telemetry = Telemetry(database, settings, tracer_provider)
+    health = Health(database, shared)
+    endpoint = GraphQLEndpoint(executor, authenticator, telemetry, settings)
+    deliveries = Deliveries(executor, authenticator)
+    sockets = Sockets(authenticator, telemetry, settings)
+    websocket = WebSocketEndpoint(deliveries, sockets, settings)
+    stream = StreamEndpoint(endpoint, deliveries, sockets)
 
     async def graphql(request: Request) -> Response:
-        if request.method == "GET" and "query" not in request.query_params and _wants_html(request):
+        if settings.explorer and _is_person(request):
             return await explorer.page(request)
+        if wants_stream(request.headers.get("accept", "")):
+            return await stream(request)
         return await endpoint(request)
 
     async def schema_text(request: Request) -> Response:
-        return PlainTextResponse(graph.as_str())
-
-    async def health(request: Request) -> Response:
-        try:
-            await database.fetch("SELECT 1", ())
-        except DatabaseError as error:
-            return JSONResponse({"status": "unavailable", "reason": str(error)}, 503)
-        return JSONResponse({"status": "ok"})
+        return PlainTextResponse(_schema_text())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        await database.close()
+        async with AsyncExitStack() as life:
+            life.push_async_callback(database.close)
+            life.push_async_callback(authenticator.close)
+            life.push_async_callback(health.close)
+            feed.start()
+            life.push_async_callback(feed.close)
+            if shared:
+                from gateway.fanout import Fanout
 
-    return Starlette(
+                life.push_async_callback(shared.close)
+                fanout = Fanout(shared, feed)
+                fanout.start()
+                life.push_async_callback(fanout.close)
+            await life.enter_async_context(telemetry.running())
+            await life.enter_async_context(sockets.running())
+            yield
+
+    app = Starlette(
         routes=[
-            Route("/graphql", graphql, methods=["GET", "POST"]),
-            Route("/schema.graphql", schema_text),
-            Route("/health", health),
-            *explorer.routes(),
+            Route("/graphql", graphql, methods=METHODS),
+            WebSocketRoute("/graphql", websocket.__call__),
+            Route("/graphql/stream", stream.__call__, methods=METHODS),
+            *([Route("/schema.graphql", schema_text)] if settings.introspection else ()),
+            Route("/metrics", telemetry.metrics.page),
+            *health.routes(),
+            *(explorer.routes(settings) if settings.explorer else ()),
         ],
+        middleware=[Middleware(RequestIds), Middleware(SecurityHeaders), *cross_origin(settings)],
         lifespan=lifespan,
     )
+    app.state.health = health
+    app.state.sockets = sockets
+    return app
 
 
-def _wants_html(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+PARAMETERS = {"query", "documentId", "extensions"}
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+def _shared(settings: Settings) -> "SharedRedis | None":
+    """What the nodes share. Its library is loaded only where there is one."""
+    if not settings.redis_url:
+        return None
+    from gateway.shared_redis import SharedRedis
+
+    return SharedRedis(settings.redis_url)
+
+
+@cache
+def _schema_text() -> str:
+    return graph.as_str()
+
+
+def _is_person(request: Request) -> bool:
+    """Whether somebody looks with a browser, rather than a program that asks for something."""
+    wants_html = "text/html" in request.headers.get("accept", "")
+    return request.method == "GET" and wants_html and PARAMETERS.isdisjoint(request.query_params)

@@ -8,20 +8,24 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from textwrap import shorten
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
+from starlette.applications import Starlette
 
 import gateway.doctor
-from db import demo, migrate, verify
+from db import Scope, demo, migrate, verify
 from db.errors import DatabaseError
 from gateway import process
 from gateway.explorer import Explorer
 from gateway.logs import set_up_logging
-from gateway.settings import Settings, SettingsError
+from gateway.settings import Settings, SettingsError, reference
+from resolvers import service_token, trusted_document
 from resolvers.viewer import find_by_email
 
 out = Console()
@@ -36,6 +40,14 @@ database_commands = typer.Typer(help="The database: its shape, its demo data, it
 schema_commands = typer.Typer(help="The text of the graph.", no_args_is_help=True)
 cli.add_typer(database_commands, name="db")
 cli.add_typer(schema_commands, name="schema")
+service_token_commands = typer.Typer(
+    help="Tokens of services: analytics tools and back ends, which read what an admin reads.", no_args_is_help=True
+)
+document_commands = typer.Typer(
+    help="Trusted documents: the operations of your own applications, executed by their ids.", no_args_is_help=True
+)
+cli.add_typer(service_token_commands, name="service-token")
+cli.add_typer(document_commands, name="documents")
 
 Port = Annotated[int, typer.Option(help="The port to listen on.")]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
@@ -51,7 +63,7 @@ def main() -> None:
         cli()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (SettingsError, DatabaseError, process.PortTaken) as error:
+    except (SettingsError, DatabaseError, process.PortTaken, process.WorkerFailed) as error:
         complaints.print(str(error) or error.__doc__, style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
@@ -64,8 +76,8 @@ def run_demo(
     from gateway.app import create_app
 
     process.end_in_order()
-    set_up_logging()
-    settings = _settings(data_dir)
+    settings = _settings(data_dir, development=True)
+    set_up_logging(settings.log_level)
     listener = process.listen(host, port)
     with process.database_url(settings) as url:
         _say_where(settings)
@@ -73,7 +85,6 @@ def run_demo(
         _load_demo(url, scale)
         tokens = process.tokens(settings, demo=True)
         explorer = Explorer.of_demo(tokens)
-        app = create_app(process.database(settings, url), tokens, explorer)
         address = f"http://{host}:{listener.getsockname()[1]}/"
 
         def on_ready() -> None:
@@ -86,25 +97,39 @@ def run_demo(
                 )
             out.print("\nCtrl-C stops everything.")
 
-        process.serve(app, listener, on_ready)
+        def make_app() -> Starlette:
+            return create_app(process.database(settings, url), tokens, explorer, settings)
+
+        process.serve(make_app, settings, listener, on_ready)
 
 
 @cli.command()
-def serve(port: Port = 8000, host: Host = "127.0.0.1", data_dir: DataDir = None) -> None:
+def serve(
+    port: Port = 8000,
+    host: Host = "127.0.0.1",
+    workers: Annotated[int, typer.Option(min=1, max=64, help="How many processes answer, one for each core.")] = 1,
+    data_dir: DataDir = None,
+) -> None:
     """Serve the graph over the database of DATABASE_URL, or over an embedded one."""
     from gateway.app import create_app
 
     process.end_in_order()
-    set_up_logging()
     settings = _settings(data_dir)
+    set_up_logging(settings.log_level)
     tokens = process.tokens(settings)
     listener = process.listen(host, port)
     with process.database_url(settings) as url:
         if not settings.database_url:
             _upgrade(url)
-        app = create_app(process.database(settings, url), tokens)
         address = f"http://{host}:{listener.getsockname()[1]}/"
-        process.serve(app, listener, lambda: out.print(f"CloneGraph is ready: {address}", soft_wrap=True))
+
+        def make_app() -> Starlette:
+            return create_app(process.database(settings, url), tokens, settings=settings)
+
+        def on_ready() -> None:
+            out.print(f"CloneGraph is ready: {address}", soft_wrap=True)
+
+        process.serve(make_app, settings, listener, on_ready, workers)
 
 
 @cli.command()
@@ -118,7 +143,74 @@ def token(
     if user_id is None:
         complaints.print(f"Nobody here has the e-mail address {email}.", style="red", markup=False)
         raise typer.Exit(1)
-    print(process.tokens(settings, demo=True).sign(user_id))  # noqa: T201 (just the token, for a shell)
+    tokens = process.tokens(settings, demo=settings.jwt_jwks_url is None)
+    print(tokens.sign(user_id))  # noqa: T201 (just the token, for a shell)
+
+
+@service_token_commands.command("create")
+def create_service_token(
+    name: Annotated[str, typer.Argument(help="What you call the service.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do beside reading.")] = None,
+    days: Annotated[int, typer.Option(min=0, max=36500, help="For how long, in days; 0 for ever.")] = 90,
+    data_dir: DataDir = None,
+) -> None:
+    """Print a token for a service. It is shown this once: only a hash of it is kept."""
+    issued = _with_database(data_dir, service_token.issue, name, scope or (), days or None)
+    if issued is None:
+        _complain(f"{name} has a token. Revoke it first: clonegraph service-token revoke {name}")
+    print(issued)  # noqa: T201 (just the token, for a shell)
+
+
+@service_token_commands.command("list")
+def list_service_tokens(data_dir: DataDir = None) -> None:
+    """Show the tokens of services, and when each was last used."""
+    table = Table("Service", "Scopes", "Created", "Ends", "Revoked", "Last used", box=None)
+    for each in _with_database(data_dir, service_token.issued):
+        times = (each[key] for key in ("created_at", "expires_at", "revoked_at", "last_used_at"))
+        table.add_row(
+            Text(each["name"]), " ".join(each["scopes"]), *(f"{time:%Y-%m-%d %H:%M}" if time else "" for time in times)
+        )
+    out.print(table)
+
+
+@service_token_commands.command("revoke")
+def revoke_service_token(name: Annotated[str, typer.Argument(help="The service.")], data_dir: DataDir = None) -> None:
+    """Revoke the token of a service. It is refused within seconds, on open sockets too."""
+    if not _with_database(data_dir, service_token.revoke, name):
+        _complain(f"{name} has no token. See: clonegraph service-token list")
+    out.print(f"The token of {name} is revoked.", markup=False, highlight=False)
+
+
+@document_commands.command("push")
+def push_documents(
+    manifest: Annotated[Path, typer.Argument(help="A manifest of Apollo's, relay-compiler's or graphql-codegen's.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Bring the documents of an application. All of them are checked first, and then all are stored, or none."""
+    from gateway.manifest import ManifestError, push
+
+    try:
+        pushed = _with_database(data_dir, push, manifest, _settings(data_dir))
+    except ManifestError as error:
+        _complain(str(error))
+    out.print(f"{pushed.documents} documents are trusted, {pushed.new} of them new.", highlight=False)
+
+
+@document_commands.command("list")
+def list_documents(data_dir: DataDir = None) -> None:
+    """Show the trusted documents."""
+    table = Table("Id", "Document", "Since", box=None)
+    for each in _with_database(data_dir, trusted_document.brought):
+        table.add_row(Text("\n".join(each.ids)), Text(shorten(each.text, 60)), f"{each.created_at:%Y-%m-%d %H:%M}")
+    out.print(table)
+
+
+@document_commands.command("remove")
+def remove_document(id_: Annotated[str, typer.Argument(metavar="ID")], data_dir: DataDir = None) -> None:
+    """Trust a document no longer. It is refused within a minute."""
+    if not _with_database(data_dir, trusted_document.remove, id_):
+        _complain(f"There is no trusted document {id_}. See: clonegraph documents list")
+    out.print(f"{id_} is trusted no longer.", markup=False, highlight=False)
 
 
 @schema_commands.command("print")
@@ -192,7 +284,7 @@ def doctor(data_dir: DataDir = None) -> None:
     """Check the settings, the database and the explorer, and say what to do about each trouble."""
     settings = _settings(data_dir)
     with process.database_url(settings) as url:
-        symptoms = asyncio.run(_closing(process.database(settings, url), gateway.doctor.examine, settings, url))
+        symptoms = asyncio.run(_closing(process.database(settings, url), gateway.doctor.examine, settings))
     for symptom in symptoms:
         out.print(
             f"[{'green' if symptom.well else 'red'}]{'ok' if symptom.well else 'no'}[/]  {symptom.sentence}",
@@ -202,8 +294,28 @@ def doctor(data_dir: DataDir = None) -> None:
         raise typer.Exit(1)
 
 
-def _settings(data_dir: Path | None) -> Settings:
-    return Settings.read(**({"data_dir": data_dir} if data_dir else {}))
+@cli.command("settings")
+def print_settings() -> None:
+    """Print what can be set by environment variables, as a page of Markdown."""
+    print(reference(), end="")  # noqa: T201 (for a file or a pipe)
+
+
+def _complain(sentence: str) -> NoReturn:
+    complaints.print(sentence, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _with_database(data_dir: Path | None, work: Any, *arguments: Any) -> Any:
+    """What some work gives with a database of the newest shape."""
+    settings = _settings(data_dir)
+    with process.database_url(settings) as url:
+        if not asyncio.run(migrate.status(url)).is_current:
+            _complain("The database does not have the newest shape. Run: clonegraph db upgrade")
+        return asyncio.run(_closing(process.database(settings, url), work, *arguments))
+
+
+def _settings(data_dir: Path | None, **given: Any) -> Settings:
+    return Settings.read(**({"data_dir": data_dir} if data_dir else {}), **given)
 
 
 def _say_where(settings: Settings) -> None:

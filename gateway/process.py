@@ -1,21 +1,22 @@
 """The process: what it starts, what it serves, and how it ends with nothing left behind."""
 
 import asyncio
+import gc
+import resource
 import secrets
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
-from starlette.types import ASGIApp
+from starlette.applications import Starlette
 
 from db.embedded import EmbeddedServer
 from db.engine import Database
-from gateway.auth import Tokens
 from gateway.settings import Settings, SettingsError
+from gateway.tokens import Tokens
 
 
 @contextmanager
@@ -36,21 +37,27 @@ def database(settings: Settings, url: str) -> Database:
     return Database(
         url,
         read_url=settings.database_read_url,
+        pooler=settings.database_pooler,
         pool_size=settings.database_pool_size,
         statement_timeout=settings.database_statement_timeout,
     )
 
 
 def tokens(settings: Settings, *, demo: bool = False) -> Tokens:
-    """Signs and reads tokens with the secret of the settings.
+    """Reads tokens with the secret and the published keys of the settings, and signs with the secret.
 
     The demo, and an embedded database, bring a secret of their own, kept in the data folder. Raises SettingsError
-    where a real database would be opened to tokens that nobody set a secret for.
+    where a real database would be served without a way to tell who asks.
     """
     if settings.jwt_secret:
         return Tokens(settings.jwt_secret.get_secret_value(), settings)
     if settings.database_url and not demo:
-        raise SettingsError("Set JWT_SECRET: the secret that your application signs its tokens with (HS256).")
+        if settings.jwt_jwks_url:
+            return Tokens(None, settings)
+        raise SettingsError(
+            "Set JWT_SECRET, the secret that your application signs its tokens with (HS256), or JWT_JWKS_URL,"
+            " where its public keys are."
+        )
     kept = settings.data_dir / "secret"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -61,6 +68,10 @@ def tokens(settings: Settings, *, demo: bool = False) -> Tokens:
 
 class PortTaken(Exception):
     """Another program listens on the port already."""
+
+
+class WorkerFailed(Exception):
+    """A worker could not start. The log says why."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -77,26 +88,43 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-class Server(uvicorn.Server):
-    """uvicorn, with word of when it is ready."""
+def serve(
+    make_app: Callable[[], Starlette],
+    settings: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    workers: int = 1,
+) -> None:
+    """Serve an application until the process is told to stop, and what has been asked until then is answered."""
+    from gateway.server import Server
+    from gateway.workers import Worker, keep_serving
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self.on_ready = on_ready
+    _allow_many_connections()
+    _collect_less_often()
+    if workers > 1:
+        keep_serving(
+            workers, listener, lambda ready: Worker(make_app(), settings, ready).run(sockets=[listener]), on_ready
+        )
+        return
+    with suppress(KeyboardInterrupt):
+        Server(make_app(), settings, on_ready).run(sockets=[listener])
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start to accept requests, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self.on_ready()
+
+def _allow_many_connections() -> None:
+    """Each is an open file, of which a process may often have 1,024 only, and more for the asking."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def serve(app: ASGIApp, listener: socket.socket, on_ready: Callable[[], None]) -> None:
-    """Serve an application until the process is told to stop."""
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="on", timeout_graceful_shutdown=10
-    )
-    Server(config, on_ready).run(sockets=[listener])
+def _collect_less_often() -> None:
+    """Let the garbage collector pass over what is there to stay, and not follow every few hundred new objects.
+
+    A thousand subscriptions that are told of an event at a time are all alive: it would look at each again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 def end_in_order() -> None:

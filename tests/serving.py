@@ -8,15 +8,17 @@ from functools import cached_property
 from typing import Any
 
 import httpx2
-import uvicorn
+from opentelemetry.trace import TracerProvider
+from starlette.applications import Starlette
 
 from db import demo
 from db.engine import Database
 from gateway.app import create_app
-from gateway.auth import Tokens
 from gateway.explorer import Explorer
 from gateway.process import listen
+from gateway.server import Server
 from gateway.settings import Settings
+from gateway.tokens import Tokens
 
 CAST = {person.key: person for person in demo.CAST}
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
@@ -57,6 +59,7 @@ class Gateway:
     database_url: str
     tokens: Tokens
     statements: list[str] = field(default_factory=list)
+    app: Starlette | None = None
 
     @cached_property
     def client(self) -> httpx2.Client:
@@ -78,20 +81,31 @@ class Gateway:
 
 
 @contextmanager
-def serving(database_url: str, **options: Any) -> Iterator[Gateway]:
-    """A gateway over this database, for as long as the block."""
-    tokens = Tokens("a secret for the tests, long enough", Settings())
+def serving(
+    database_url: str,
+    settings: dict[str, Any] | None = None,
+    tracer_provider: TracerProvider | None = None,
+    **options: Any,
+) -> Iterator[Gateway]:
+    """A gateway over this database, for as long as the block. options: those of the database."""
+    chosen = Settings.read(**(settings or {}))
+    tokens = Tokens("a secret for the tests, long enough", chosen)
     gateway = Gateway("", database_url, tokens)
 
     def record(statement: str, arguments: Sequence[Any]) -> None:
         if "has_clones" not in statement:  # whoever sends a token is looked up first
             gateway.statements.append(statement)
 
-    app = create_app(Database(database_url, on_statement=record, **options), tokens, Explorer.of_demo(tokens))
+    database = Database(database_url, on_statement=record, **options)
+    app = create_app(database, tokens, Explorer.of_demo(tokens), chosen, tracer_provider)
+    gateway.app = app
     listener = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on"))
+    ready = threading.Event()
+    server = Server(app, chosen, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
+    while not ready.wait(0.1):
+        assert thread.is_alive(), "it could not start"
     gateway.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     try:
         yield gateway
