@@ -16,6 +16,8 @@ from loaders.where import Where
 
 DEFAULT_PAGE = 25
 LARGEST_PAGE = 100
+LONGEST_WORDS = 500
+"""How many characters may be looked for inside of texts. The time that takes grows with them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ class PageRequest:
     ) -> "PageRequest":
         """The page that these arguments ask for. Raises BadInput when they ask for none."""
         where = where or Where()
-        search = search if search and search.strip() else None
+        search = bounded("search", search) if search and search.strip() else None
         keys = complete(order) if order else _unordered(row, search)
         digest = _digest(row, keys, where, search)
         return cls(
@@ -135,6 +137,13 @@ class Page:
     def cursor(self, row: Record) -> str:
         """The place of one of the rows."""
         return encode_cursor(self.request.digest, tuple(row[key.name] for key in self.request.order))
+
+
+def bounded(what: str, words: str) -> str:
+    """Words to look for inside of texts. Raises BadInput when they are too long."""
+    if len(words) > LONGEST_WORDS:
+        raise BadInput(f"{what} may have {LONGEST_WORDS} characters, and had {len(words)}. Look for fewer words.")
+    return words
 
 
 def _size(first: int | None, last: int | None) -> int:

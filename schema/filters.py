@@ -1,10 +1,12 @@
 """What a list can be narrowed to: `CloneFilter` and its like, made from the indexed columns and edges of the rows."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from itertools import count
 from typing import Any, Optional
 
 import strawberry
@@ -12,6 +14,7 @@ from strawberry.types.base import get_object_definition
 
 import db
 from loaders.errors import BadInput
+from loaders.pages import bounded
 from loaders.relation import Relation
 from loaders.where import All, Either, Has, Is, Not, Operator, Parameters, Shape, Where
 from schema import ids
@@ -104,15 +107,21 @@ def read_filter(row: type[db.Row], given: Any) -> Where:
     return Where(shape, tuple(parameters.values))
 
 
+MOST_PARTS = 100
+"""How many comparisons and groups of them a filter may have. The time to build a statement grows with them."""
+
+
 @dataclass
 class _Reader:
     """Reads one filter, noting the values it meets."""
 
     parameters: Parameters
     inside_relation: bool = False
+    parts: "count[int]" = dataclasses.field(default_factory=count)
 
     def shape(self, row: type[db.Row], given: Any) -> Shape:
-        """All that is given, as one shape."""
+        """All that is given, as one shape. Raises BadInput when it is too much."""
+        self._count()
         relations = {field.python_name: field.relation for field in fields_of(row) if field.relation}
         shapes: list[Shape] = []
         for name, value in _given(given):
@@ -131,16 +140,22 @@ class _Reader:
     def _related(self, relation: Relation, given: Any) -> Shape:
         if self.inside_relation:
             raise BadInput("A filter goes one edge far: give the filter of the other side without edges of its own.")
-        return Has(relation, _Reader(self.parameters, inside_relation=True).shape(relation.target, given))
+        inside = _Reader(self.parameters, inside_relation=True, parts=self.parts)
+        return Has(relation, inside.shape(relation.target, given))
+
+    def _count(self) -> None:
+        if next(self.parts) >= MOST_PARTS:
+            raise BadInput(f"A filter may have {MOST_PARTS} parts. Compare with many values at once with `in`.")
 
     def _comparison(self, row: type[db.Row], column: str, operator: str, operand: Any) -> Shape:
+        self._count()
         match operator:
             case "is_null_":
                 return Is(column, "is_null" if operand else "is_not_null")
             case "contains_":
-                return Is(column, "like", self.parameters.add(f"%{_escaped(operand)}%"))
+                return Is(column, "like", self.parameters.add(f"%{_escaped(bounded('contains', operand))}%"))
             case "startsWith_":
-                return Is(column, "like", self.parameters.add(f"{_escaped(operand)}%"))
+                return Is(column, "like", self.parameters.add(f"{_escaped(bounded('startsWith', operand))}%"))
             case "in_":
                 known = [each for each in operand if not _is_unknown(each)]
                 among = Is(column, "in", self.parameters.add([_value(row, column, each) for each in known]))

@@ -8,8 +8,11 @@ from typing import Any
 import strawberry
 
 import db
+from loaders.errors import BadInput
 from loaders.order import Key
 from schema.inputs import InputField, indexed_fields, input_type
+
+MOST_KEYS = 10
 
 
 @strawberry.enum(description="Which way to sort.")
@@ -48,7 +51,9 @@ def order_of(row: type[db.Row]) -> type:
 
 
 def read_order(given: list[Any] | None) -> tuple[Key, ...]:
-    """The keys of a given order."""
+    """The keys of a given order. Raises BadInput when they are too many."""
+    if given and len(given) > MOST_KEYS:
+        raise BadInput(f"Sort by {MOST_KEYS} things at most; these were {len(given)}.")
     return tuple(
         Key(
             each.field.value,

@@ -223,7 +223,7 @@ def test_an_edge_leads_only_to_rows_that_exist_for_a_role(gateway: Gateway, edge
     selection = "(first: 100) { totalCount nodes { id } }" if edge.many else "{ id }"
     root = CONNECTIONS[edge.type_name]
 
-    parents = gateway.ask(f"{{ {root}(first: 50) {{ nodes {{ {edge.name} {selection} }} }} }}", as_=ROLES[role]).data[
+    parents = gateway.ask(f"{{ {root}(first: 45) {{ nodes {{ {edge.name} {selection} }} }} }}", as_=ROLES[role]).data[
         root
     ]["nodes"]
 
