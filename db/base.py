@@ -1,6 +1,6 @@
 """What every table has in common: how a column is declared, and who may see a row.
 
-A row class answers three questions about every kind of viewer but the admin, each in SQL:
+A row class answers three questions about every kind of viewer but admins and services, each in SQL:
 
 * `visible_to`: which rows exist for this viewer. A list of alternatives, each of which an index can serve.
 * `private_to`: on which of those rows the private columns can be read.
@@ -175,9 +175,9 @@ class Row(Base):
     @classmethod
     @cache
     def rules_for(cls, kind: ViewerKind) -> "Rules":
-        """The three answers for a kind of viewer. An admin sees, reads and changes everything."""
-        if kind is ViewerKind.ADMIN:
-            return Rules(EVERY_ROW, EVERYONE, EVERYONE)
+        """The three answers for a kind of viewer. An admin sees, reads and changes everything, a service reads it."""
+        if kind in (ViewerKind.ADMIN, ViewerKind.SERVICE):
+            return Rules(EVERY_ROW, EVERYONE, EVERYONE if kind is ViewerKind.ADMIN else NOBODY)
         return Rules(cls.visible_to(kind), cls.private_to(kind), cls.editable_by(kind))
 
 

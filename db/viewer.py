@@ -17,14 +17,19 @@ class ViewerKind(StrEnum):
     USER = "user"
     CREATOR = "creator"
     ADMIN = "admin"
+    SERVICE = "service"
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A person or service with a valid token, or nobody."""
+    """A person or service with a valid token, or nobody.
+
+    id: the person's. scopes: what a service may do, as words of `db.Scope`.
+    """
 
     kind: ViewerKind
     id: UUID | None = None
+    scopes: frozenset[str] = frozenset()
 
 
 ANONYMOUS = Viewer(ViewerKind.ANONYMOUS)

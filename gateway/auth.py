@@ -1,92 +1,150 @@
-"""Who is asking: from a token to a viewer."""
+"""Who is asking: from a token to a caller."""
 
+import asyncio
+import hashlib
+import ipaddress
 import time
-from typing import Any
+from collections import ChainMap
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from functools import cached_property
+from typing import NamedTuple
 from uuid import UUID
 
-import jwt
-from cachetools import LRUCache, TTLCache
+import structlog
+from aiodataloader import DataLoader
+from cachetools import TTLCache
+from starlette.requests import HTTPConnection
 
-from db import ANONYMOUS, Viewer
+from db import ANONYMOUS, Viewer, ViewerKind
 from db.engine import Database
-from gateway.errors import Code, RequestError
-from gateway.settings import Settings
-from resolvers.viewer import find_viewer
+from db.service_token import PREFIX
+from gateway.operation import Caller
+from gateway.tokens import EXPIRED, Tokens, Unauthenticated
+from resolvers.service_token import Service, find_service, note_use
+from resolvers.viewer import find_viewers
 
 REVOCATION_SECONDS = 5
-"""How long a person whose role changed, or who was locked out, can still go on as before."""
+"""How long somebody whose role changed, or who was locked out, can still go on as before."""
+LONGEST = 8_192
+"""How many characters a token may have."""
+
+log = structlog.get_logger()
 
 
-class Unauthenticated(RequestError):
-    """The token is no good."""
+class Identity(NamedTuple):
+    """Whom a token stands for. expires: when it ends, as a Unix time."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(401, Code.UNAUTHENTICATED, message, headers={"WWW-Authenticate": "Bearer"})
-
-
-class Tokens:
-    """Signs and reads the tokens of one secret."""
-
-    def __init__(self, secret: str, settings: Settings) -> None:
-        self.secret = secret
-        self.audience = settings.jwt_audience
-        self.issuer = settings.jwt_issuer
-        self._read: LRUCache[str, tuple[UUID, float]] = LRUCache(maxsize=10_000)
-
-    def sign(self, user_id: UUID, *, seconds: int = 30 * 24 * 3600) -> str:
-        """A token for a person, good for this long."""
-        claims: dict[str, Any] = {"sub": str(user_id), "exp": int(time.time()) + seconds}
-        if self.audience:
-            claims["aud"] = self.audience
-        if self.issuer:
-            claims["iss"] = self.issuer
-        return jwt.encode(claims, self.secret, algorithm="HS256")
-
-    def read(self, token: str) -> UUID:
-        """The id of the person that a token is for. Raises Unauthenticated."""
-        user_id, expires = self._read.get(token) or self._decode(token)
-        if expires <= time.time():
-            raise Unauthenticated("The token has expired. Sign in again.")
-        return user_id
-
-    def _decode(self, token: str) -> tuple[UUID, float]:
-        try:
-            claims = jwt.decode(
-                token,
-                self.secret,
-                algorithms=["HS256"],
-                audience=self.audience,
-                issuer=self.issuer,
-                options={"require": ["sub", "exp"]},
-            )
-            found = UUID(claims["sub"]), float(claims["exp"])
-        except jwt.ExpiredSignatureError as error:
-            raise Unauthenticated("The token has expired. Sign in again.") from error
-        except (jwt.PyJWTError, ValueError) as error:
-            raise Unauthenticated("The token is not valid here. Sign in again.") from error
-        self._read[token] = found
-        return found
+    viewer: Viewer
+    principal: str
+    expires: float | None
 
 
 class Authenticator:
-    """Finds the viewer of a request."""
+    """Finds who sends a request."""
 
     def __init__(self, database: Database, tokens: Tokens) -> None:
         self.database = database
         self.tokens = tokens
-        self._viewers: TTLCache[UUID, Viewer | None] = TTLCache(maxsize=10_000, ttl=REVOCATION_SECONDS)
+        self._people: TTLCache[UUID, Viewer | None] = TTLCache(maxsize=10_000, ttl=REVOCATION_SECONDS)
+        self._services: TTLCache[bytes | UUID, Service] = TTLCache(maxsize=10_000, ttl=REVOCATION_SECONDS)
+        self._noting: set[asyncio.Task[None]] = set()
 
-    async def viewer(self, authorization: str | None) -> Viewer:
-        """The viewer that an Authorization header stands for; without one, nobody. Raises Unauthenticated."""
+    async def caller(self, connection: HTTPConnection, said: Mapping[str, str] | None = None) -> Caller:
+        """Who sends a request, or opens a socket. Raises Unauthenticated.
+
+        said: what a socket's first message says, named like headers. It counts for more than they do.
+        """
+        headers = ChainMap({**said} if said else {}, {**connection.headers})
+        caller = Caller(
+            ANONYMOUS,
+            address(connection),
+            headers.get("graphql-client-name") or headers.get("apollographql-client-name"),
+            headers.get("graphql-client-version") or headers.get("apollographql-client-version"),
+        )
+        identity = await self.identify(headers.get("authorization"))
+        return replace(caller, **identity._asdict()) if identity else caller
+
+    async def refresh(self, caller: Caller) -> Caller:
+        """The same caller as the database knows it now. Raises Unauthenticated when it may not go on."""
+        if caller.expires is not None and caller.expires <= time.time():
+            raise Unauthenticated(EXPIRED)
+        if caller.viewer.kind is ViewerKind.SERVICE:
+            id_ = UUID(caller.principal.partition(":")[2])
+            return replace(caller, viewer=(await self._service(id_)).viewer)
+        if caller.viewer.id is not None:
+            return replace(caller, viewer=await self._person(caller.viewer.id))
+        return caller
+
+    async def identify(self, authorization: str | None) -> Identity | None:
+        """Whom an Authorization header stands for; None without one. Raises Unauthenticated."""
         if authorization is None:
-            return ANONYMOUS
+            return None
         scheme, _, token = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("Send the token as `Authorization: Bearer <token>`.")
-        user_id = self.tokens.read(token.strip())
-        if user_id not in self._viewers:
-            self._viewers[user_id] = await find_viewer(self.database, user_id)
-        viewer = self._viewers.get(user_id)
+        if len(token) > LONGEST:
+            raise Unauthenticated(f"The token is too long: it may have {LONGEST} characters.")
+        if token.startswith(PREFIX):
+            service = await self._service(hashlib.sha256(token.encode()).digest())
+            return Identity(service.viewer, f"service:{service.id}", service.expires)
+        claims = await self.tokens.read(token)
+        return Identity(await self._person(claims.user_id), f"user:{claims.user_id}", claims.expires)
+
+    async def close(self) -> None:
+        """Come to an end with what is still being noted."""
+        if self._noting:
+            await asyncio.wait(self._noting, timeout=2)
+
+    async def _person(self, user_id: UUID) -> Viewer:
+        viewer = self._people.get(user_id)
+        if viewer is None and user_id not in self._people:
+            viewer = self._people[user_id] = await self._viewers.load(user_id)
         if viewer is None:
             raise Unauthenticated("The token is for somebody who may not sign in.")
         return viewer
+
+    @cached_property
+    def _viewers(self) -> DataLoader[UUID, Viewer | None]:
+        """Looks everybody up with one statement who is asked for at the same moment: on an event, all who watch are."""
+        return DataLoader(self._find_viewers, cache=False)
+
+    async def _find_viewers(self, ids: list[UUID]) -> list[Viewer | None]:
+        found = await find_viewers(self.database, list(set(ids)))
+        return [found.get(each) for each in ids]
+
+    async def _service(self, key: bytes | UUID) -> Service:
+        service = self._services.get(key)
+        if service is None:
+            service = await find_service(self.database, key)
+            if service is None:
+                raise Unauthenticated("The service token is unknown, revoked or expired.")
+            self._services[key] = service
+            if service.unnoted:
+                task = asyncio.create_task(self._note(service.id))
+                self._noting.add(task)
+                task.add_done_callback(self._noting.discard)
+        elif service.expires is not None and service.expires <= time.time():
+            raise Unauthenticated(EXPIRED)
+        return service
+
+    async def _note(self, id_: UUID) -> None:
+        try:
+            await note_use(self.database, id_)
+        except Exception as error:  # noqa: BLE001 (nobody waits for it, and the next use is noted again)
+            log.warning("use_of_service_token_not_noted", reason=str(error))
+
+
+def address(connection: HTTPConnection) -> str:
+    """The principal of an anonymous connection: where it comes from.
+
+    Of IPv6, that is the network that one household or machine has to itself.
+    """
+    host = connection.client.host if connection.client else "nowhere"
+    with suppress(ValueError):
+        found = ipaddress.ip_address(host)
+        if isinstance(found, ipaddress.IPv6Address):
+            host = str(found.ipv4_mapped or ipaddress.ip_network((int(found), 64), strict=False))
+    return f"address:{host}"

@@ -1,32 +1,33 @@
 """Who a person is to the graph."""
 
+from collections.abc import Sequence
 from functools import cache
 from uuid import UUID
 
-from sqlalchemy import Text, bindparam, exists, select
+from sqlalchemy import Text, Uuid, any_, bindparam, exists, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import Clone, User, UserRole, Viewer, ViewerKind
 from db.engine import Database
-from db.viewer import VIEWER_ID
 from loaders.sql import Statement, compiled
 
 
 @cache
 def _statement() -> Statement:
     has_clones = exists().where(Clone.creator_id == User.id).label("has_clones")
-    return compiled(select(User.role, has_clones).where(User.id == VIEWER_ID, User.is_active))
+    wanted = User.id == any_(bindparam("ids", type_=ARRAY(Uuid)))
+    return compiled(select(User.id, User.role, has_clones).where(wanted, User.is_active))
 
 
-async def find_viewer(database: Database, user_id: UUID) -> Viewer | None:
-    """The viewer that a person is, by the role in the database; None for one who is locked out or unknown.
-
-    Whoever has a clone is a creator, whatever the role says: old programs never kept it.
-    """
+async def find_viewers(database: Database, ids: Sequence[UUID]) -> dict[UUID, Viewer]:
+    """The viewers that people are, by their roles in the database, but for those locked out or unknown."""
     statement = _statement()
-    rows = await database.fetch(statement.text, statement.arguments({"viewer_id": user_id}))
-    if not rows:
-        return None
-    role, has_clones = rows[0]
+    rows = await database.fetch(statement.text, statement.arguments({"ids": ids}))
+    return {row[0]: _viewer(*row) for row in rows}
+
+
+def _viewer(user_id: UUID, role: str, has_clones: bool) -> Viewer:
+    """Whoever has a clone is a creator, whatever the role says: old programs never kept it."""
     if role == UserRole.ADMIN:
         return Viewer(ViewerKind.ADMIN, user_id)
     if has_clones or role == UserRole.CREATOR:
