@@ -7,10 +7,13 @@ from db.clone import Clone, CloneExpert, MemoryType
 from db.credits import CreditEntry, CreditEntryKind
 from db.document import Document, clone_documents
 from db.domain import Domain
+from db.event import Event
 from db.expert import Expert
 from db.knowledge import Knowledge, ProcessingStatus
 from db.message import Message, MessageSource, SenderType
+from db.service_token import Scope, ServiceToken
 from db.session import Session, SessionStatus, SessionType
+from db.trusted_document import TrustedDocument
 from db.user import SubscriptionTier, User, UserRole
 from db.vector_store import FileStatus, StoreFile, StoreOwner, VectorStore
 from db.viewer import ANONYMOUS, Viewer, ViewerKind
@@ -27,6 +30,7 @@ __all__ = [
     "CreditEntryKind",
     "Document",
     "Domain",
+    "Event",
     "Expert",
     "FileStatus",
     "Knowledge",
@@ -37,13 +41,16 @@ __all__ = [
     "ProcessingStatus",
     "QaPair",
     "Row",
+    "Scope",
     "SenderType",
+    "ServiceToken",
     "Session",
     "SessionStatus",
     "SessionType",
     "StoreFile",
     "StoreOwner",
     "SubscriptionTier",
+    "TrustedDocument",
     "User",
     "UserRole",
     "VectorStore",

@@ -5,18 +5,27 @@ from typing import Any, TypeVar
 
 from db import Viewer
 from db.engine import Database
+from db.storage import Storage
 from loaders.rows import Loaders
+from resolvers.feed import Feed
 
 Thing = TypeVar("Thing")
 
 
 class Context:
-    """The viewer, the database, and the loaders of one request."""
+    """The viewer, the loaders of one request, and what all requests share: the database, its feed, the files.
 
-    def __init__(self, database: Database, viewer: Viewer) -> None:
+    fresh: whether the loaders must see what was committed a moment ago.
+    """
+
+    def __init__(
+        self, database: Database, viewer: Viewer, feed: Feed, storage: Storage, *, fresh: bool = False
+    ) -> None:
         self.database = database
         self.viewer = viewer
-        self.loaders = Loaders(database, viewer)
+        self.feed = feed
+        self.storage = storage
+        self.loaders = Loaders(database.primary if fresh else database, viewer)
         self._once: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
@@ -25,3 +34,9 @@ class Context:
             self._once[key] = make()
         thing: Thing = self._once[key]
         return thing
+
+    def changed(self) -> None:
+        """Forget what was loaded, and tell subscribers: this request has committed a change."""
+        self.loaders = Loaders(self.loaders.database, self.viewer)
+        self._once.clear()
+        self.feed.changed()

@@ -3,9 +3,12 @@
 from datetime import datetime
 from decimal import Decimal
 
+import strawberry
+
 import db
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.inputs import input_of
 from schema.node import Node
 from schema.scalars import JSON
 
@@ -58,3 +61,22 @@ class Clone(Node):
     qa_pairs = edges(db.QaPair.clone_id, "The questions that the clone has answers for.")
     memory_usage = edges(db.MemoryUsage.clone_id, "What the clone remembered, day by day.")
     analytics = edges(db.CreatorAnalytics.clone_id, "The clone's figures, day by day.")
+
+
+@input_of(db.Clone, "What to change about a clone. What is left out stays as it is; null empties what can be empty.")
+class UpdateCloneInput:
+    """What a creator may change about a clone."""
+
+    id: strawberry.ID = strawberry.field(description="The clone.")
+    name: strawberry.Maybe[str | None]
+    bio: strawberry.Maybe[str | None]
+    category: strawberry.Maybe[str | None]
+    expertise_areas: strawberry.Maybe[list[str] | None]
+    base_price: strawberry.Maybe[Decimal | None]
+    personality_traits: strawberry.Maybe[JSON | None]
+    communication_style: strawberry.Maybe[JSON | None]
+    system_prompt: strawberry.Maybe[str | None]
+    temperature: strawberry.Maybe[float | None]
+    max_tokens: strawberry.Maybe[int | None]
+    is_published: strawberry.Maybe[bool | None]
+    is_active: strawberry.Maybe[bool | None]

@@ -1,8 +1,12 @@
 """Documents, as the graph shows them."""
 
+import strawberry
+
 import db
+from resolvers.upload import Upload
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.inputs import input_of
 from schema.node import Node
 
 _clones = db.clone_documents().c
@@ -39,3 +43,12 @@ class Document(Node):
         "The answers that were drawn from the document.",
         link=(db.MessageSource.document_id, db.MessageSource.message_id),
     )
+
+
+@input_of(db.Document, "A document to be, and the file that it is.")
+class UploadDocumentInput:
+    """What a document is made of."""
+
+    domain_id: strawberry.ID = strawberry.field(description="The domain that it is about.")
+    name: str
+    file: Upload = strawberry.field(description="The file.")

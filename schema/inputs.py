@@ -1,15 +1,18 @@
-"""Input types that follow from the rows: how one is made, and what they are made from."""
+"""Input types that follow from the rows: how one is made, what they are made from, and what one says."""
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any, NamedTuple
+from inspect import get_annotations
+from typing import Any, NamedTuple, TypeVar
 
 import strawberry
 from strawberry.types.base import get_object_definition
 
 import db
 from schema.field import RowField, Stored
+
+Made = TypeVar("Made", bound=type)
 
 
 class InputField(NamedTuple):
@@ -32,6 +35,25 @@ def input_type(module: str, name: str, description: str, fields: Mapping[str, In
     made: type = strawberry.input(cls, description=description)
     setattr(sys.modules[module], name, made)
     return made
+
+
+def input_of(row: type[db.Row], description: str) -> Callable[[Made], Made]:
+    """Make a class an input type. Fields that are called like columns of a row are what these are."""
+
+    def declare(cls: Made) -> Made:
+        columns = row.__mapper__.columns
+        for name in get_annotations(cls):
+            if name not in vars(cls):
+                setattr(cls, name, strawberry.field(description=columns[name].doc))
+        return strawberry.input(cls, description=description)
+
+    return declare
+
+
+def changes(given: Any) -> dict[str, Any]:
+    """The values of an input that were given, null among them, of those fields that may be left out."""
+    values = {name: getattr(given, name) for name in get_annotations(type(given))}
+    return {name: value.value for name, value in values.items() if isinstance(value, strawberry.Some)}
 
 
 def fields_of(row: type[db.Row]) -> Iterator[RowField]:

@@ -8,6 +8,8 @@ from uuid import UUID
 import strawberry
 from strawberry.schema.types.base_scalars import DateTimeDefinition, DecimalDefinition, UUIDDefinition
 
+from resolvers.upload import Upload
+
 BigInt = NewType("BigInt", int)
 JSON = NewType("JSON", object)
 
@@ -23,6 +25,12 @@ def _plain(amount: Decimal) -> str:
 def _integer(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(f"BigInt must be a whole number, and was {value!r}.")  # noqa: TRY004 (what graphql-core expects)
+    return value
+
+
+def _file(value: Any) -> Upload:
+    if not isinstance(value, Upload):
+        raise ValueError("Upload must be a file of a multipart request, which the variable stands for as null.")  # noqa: TRY004
     return value
 
 
@@ -59,6 +67,13 @@ SCALARS: dict[object, Any] = {
         specified_by_url="https://www.rfc-editor.org/rfc/rfc8259",
         serialize=lambda value: value,
         parse_value=lambda value: value,
+    ),
+    Upload: strawberry.scalar(
+        name="Upload",
+        description="A file, sent beside the operation as `multipart/form-data`. Only a variable can stand for it.",
+        specified_by_url="https://github.com/jaydenseric/graphql-multipart-request-spec",
+        serialize=str,
+        parse_value=_file,
     ),
 }
 """How each Python type travels."""

@@ -21,13 +21,16 @@ CONFIGURE_ASSISTANTS = """
 """
 """Assistants and configurations refer to each other, so this half of the reference comes last."""
 
+FORGET_EVENTS = "DELETE FROM events WHERE transaction_id = pg_current_xact_id()"
+"""Nobody has waited for rows that were not there."""
+
 
 class NotEmpty(DatabaseError):
     """The database has people in it already, and they are not those of this demo."""
 
 
 async def load(url: str, scale: Scale, progress: Progress | None = None) -> dict[str, int]:
-    """The number of rows in each table, after the demo was loaded if it was not there yet.
+    """The number of rows in each table that has some, after the demo was loaded if it was not there yet.
 
     All of it is one transaction: a load that was cut off leaves nothing behind. Other processes that want to load
     wait for the first one.
@@ -65,11 +68,13 @@ async def _fill(connection: Connection, scale: Scale, progress: Progress | None)
             if progress:
                 progress(table, done[table], wanted[table])
     await connection.execute(CONFIGURE_ASSISTANTS)
+    await connection.execute(FORGET_EVENTS)
     await connection.execute("ANALYZE")
 
 
 async def _counts(connection: Connection) -> dict[str, int]:
-    return {
+    counts = {
         name: await connection.fetchval(f"SELECT count(*) FROM {name}")  # noqa: S608 (a table of ours)
         for name in Base.metadata.tables
     }
+    return {name: number for name, number in counts.items() if number}

@@ -56,6 +56,32 @@ def drop_indexes(names: Iterable[str]) -> None:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
 
 
+def tell_changes(tables: Mapping[str, str]) -> None:
+    """Write every change of these tables down in `events`, under what the ids of their rows begin with."""
+    trigger = """
+        CREATE OR REPLACE TRIGGER tell_{change} AFTER {change} ON {table} REFERENCING {rows} TABLE AS changed
+        FOR EACH STATEMENT EXECUTE FUNCTION tell_changes('{kind}');
+    """
+    _at_once(
+        [trigger.format(change=change, table=table, rows=rows, kind=kind) for change, rows in CHANGES.items()]
+        for table, kind in tables.items()
+    )
+
+
+def tell_no_changes(tables: Iterable[str]) -> None:
+    """Write changes of these tables down no longer."""
+    _at_once([f"DROP TRIGGER IF EXISTS tell_{change} ON {table};" for change in CHANGES] for table in tables)
+
+
+CHANGES = {"insert": "NEW", "update": "NEW", "delete": "OLD"}
+"""What can happen to a table, and which version of the rows a trigger gets to see."""
+
+
+def _at_once(several: Iterable[Iterable[str]]) -> None:
+    """Run statements on one table as one, so that its lock is waited for once."""
+    one_by_one(*(f"DO $do$ BEGIN {' '.join(statements)} END $do$" for statements in several))
+
+
 @contextmanager
 def _patience() -> Iterator[None]:
     """Time for what is done concurrently: it waits until older transactions are over, but nobody waits for it."""
