@@ -10,8 +10,8 @@ import pytest
 
 from db import demo, migrate
 from db.embedded import EmbeddedServer
-from gateway.auth import Tokens
 from gateway.settings import Settings
+from gateway.tokens import Tokens
 from tests.benchmarks.operations import VIEWER, Operation, operations
 from tests.benchmarks.servers import ROOT, SECRET, PostgreSQL, Server, running
 from tests.conftest import execute

@@ -9,12 +9,14 @@ from uuid import UUID
 
 import asyncpg
 import orjson
+import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from db.engine import SERVER_SETTINGS, Database
 from gateway import process
-from gateway.auth import Authenticator, Tokens
+from gateway.auth import Authenticator
 from gateway.settings import Settings
+from gateway.tokens import Tokens
 from tests.benchmarks import statements
 
 POOL_SIZE = 10
@@ -46,12 +48,13 @@ class Handwritten:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        viewer = await self.authenticator.viewer(dict(scope["headers"])[b"authorization"].decode())
+        identity = await self.authenticator.identify(dict(scope["headers"])[b"authorization"].decode())
+        assert identity
         request = orjson.loads(await _body(receive))
         statement, argument = OPERATIONS[request["operationName"]]
         connection = await self.idle.get()
         try:
-            answer = await connection.fetchval(statement, viewer.id, argument(request["variables"]))
+            answer = await connection.fetchval(statement, identity.viewer.id, argument(request["variables"]))
         finally:
             self.idle.put_nowait(connection)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
@@ -94,7 +97,9 @@ def main() -> None:
     app = Handwritten(str(settings.database_url), process.tokens(settings))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
     with suppress(KeyboardInterrupt):
-        process.serve(app, listener, lambda: print(f"Ready: {address}", file=sys.stdout, flush=True))  # noqa: T201
+        listener.listen()
+        print(f"Ready: {address}", file=sys.stdout, flush=True)  # noqa: T201
+        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

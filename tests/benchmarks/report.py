@@ -57,15 +57,11 @@ class Report:
 
     def write(self) -> None:
         """Put the tables into the page, in the place of the last ones."""
-        before, _, rest = PAGE.read_text().partition(BEGIN)
-        _, _, after = rest.partition(END)
-        PAGE.write_text(f"{before}{BEGIN}\n\n{self}\n\n{END}{after}")
+        put(BEGIN, END, str(self))
 
     def _circumstances(self) -> str:
-        return (
-            f"{datetime.now(UTC):%-d %B %Y}: {os.cpu_count()} cores ({platform.machine()}), "
-            f"Python {platform.python_version()}, PostgreSQL {self.postgresql}, {self.rows:,} rows of demo data, "
-            f"medians of {ROUNDS} rounds."
+        return circumstances(
+            f"PostgreSQL {self.postgresql}, {self.rows:,} rows of demo data, medians of {ROUNDS} rounds"
         )
 
     def _memory(self) -> str:
@@ -84,7 +80,7 @@ class Report:
             ["values in an answer", *(f"{answer.values:,}" for answer in self.answers)],
             ["bytes of an answer", *(f"{answer.size:,}" for answer in self.answers)],
         ]
-        return _table(["", *by_operation], lines)
+        return table(["", *by_operation], lines)
 
     def _costs(self) -> str:
         head = ["operation", "over", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "CPU ms, PostgreSQL"]
@@ -92,7 +88,7 @@ class Report:
         for cell in self.cells:
             lines.append([cell.operation.name, _over(cell), OURS, *_cost(cell.ours)])
             lines.append(["", "", THEIRS, *_cost(cell.theirs)])
-        return _table(head, lines)
+        return table(head, lines)
 
     def _growth(self) -> str:
         head = ["clones", "values", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "CPU ms, PostgreSQL"]
@@ -101,7 +97,20 @@ class Report:
             first = cell.operation.variables[0]["first"]
             lines.append([str(first), f"{answer.values:,}", OURS, *_cost(cell.ours)])
             lines.append(["", "", THEIRS, *_cost(cell.theirs)])
-        return _table(head, lines)
+        return table(head, lines)
+
+
+def put(begin: str, end: str, text: str) -> None:
+    """Put what was measured into the page, between its two marks."""
+    before, _, rest = PAGE.read_text().partition(begin)
+    _, _, after = rest.partition(end)
+    PAGE.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
+def circumstances(*more: str) -> str:
+    """When and on what it was measured."""
+    machine = f"{os.cpu_count()} cores ({platform.machine()})"
+    return f"{datetime.now(UTC):%-d %B %Y}: {', '.join((machine, f'Python {platform.python_version()}', *more))}."
 
 
 def _over(cell: Cell) -> str:
@@ -118,7 +127,7 @@ def _cost(costs: list[Cost]) -> list[str]:
     ]
 
 
-def _table(head: list[str], lines: list[list[str]]) -> str:
+def table(head: list[str], lines: list[list[str]]) -> str:
     """A table in Markdown, with its columns aligned for those who read it as text."""
     cells = [head, *lines]
     widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
