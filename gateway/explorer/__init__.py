@@ -1,53 +1,76 @@
 """The explorer: GraphiQL, built from npm in this folder, and what it is told at the start."""
 
+import re
 from dataclasses import asdict, dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import orjson
+from graphql import FieldNode, OperationDefinitionNode, OperationType, parse
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from db import demo
-from gateway.auth import Tokens
+from gateway.settings import Settings
+from gateway.tokens import Tokens
 
 HERE = Path(__file__).parent
 BUILT = HERE / "dist"
 EXAMPLES = HERE / "examples"
 
 NOT_BUILT = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>CloneGraph</title>
-<body style="font-family: system-ui; max-width: 40rem; margin: 4rem auto">
+<html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>CloneGraph</title>
 <h1>The explorer was not built</h1>
-<p>The graph itself answers at <code>/graphql</code>. To get the explorer, run <code>make explorer</code>
-(it needs Node 20 and npm), or install CloneGraph from its wheel, which has it.</p>
-</body></html>"""
+<p>The graph itself answers at <code>/graphql</code>, and its text is at <a href="/schema.graphql">/schema.graphql</a>.
+<p>To get the explorer, run <code>make explorer</code> (it needs Node 20 and npm) and load this page again, or install
+CloneGraph from its wheel, which has it.
+</html>"""
+"""Nothing is loaded from elsewhere instead: a script of a CDN would hold the tokens of whoever types them in here."""
+
+TOUR = "Tour"
 
 
 @dataclass(frozen=True)
 class Example:
-    """An operation to begin with, from a file that starts with comments: `# name: ...`, `# description: ...`."""
+    """An operation to begin with.
+
+    group: the heading it stands under. fields: the root fields it asks for.
+    """
 
     name: str
     description: str
     query: str
+    group: str
+    operation: OperationType
+    fields: tuple[str, ...]
     variables: dict[str, Any] | None = None
     as_: str | None = None
 
     @classmethod
-    def read(cls, path: Path) -> "Example":
-        """The example in a file."""
+    def read(cls, text: str, group: str | None = None) -> "Example":
+        """The example in a text that starts with comments: `# name: ...`, `# description: ...`.
+
+        Two more may follow: `# as: ...`, the e-mail address of the person it is for, and `# variables: {...}`.
+        """
         head: dict[str, str] = {}
-        lines = path.read_text().splitlines()
-        while lines and lines[0].startswith("# "):
+        lines = text.strip().splitlines()
+        while lines[0].startswith("# "):
             key, _, value = lines.pop(0)[2:].partition(": ")
             head[key] = value
+        query = "\n".join(lines)
+        operation = next(each for each in parse(query).definitions if isinstance(each, OperationDefinitionNode))
         return cls(
             name=head["name"],
             description=head["description"],
-            query="\n".join(lines).strip() + "\n",
+            query=query + "\n",
+            group=group or operation.operation.value.title(),
+            operation=operation.operation,
+            fields=tuple(
+                field.name.value for field in operation.selection_set.selections if isinstance(field, FieldNode)
+            ),
             variables=orjson.loads(head["variables"]) if "variables" in head else None,
             as_=head.get("as"),
         )
@@ -81,12 +104,12 @@ class Explorer:
             tuple(Person(each.name, each.email, each.role, each.about, tokens.sign(each.id)) for each in demo.ACTIVE)
         )
 
-    def routes(self) -> list[BaseRoute]:
+    def routes(self, settings: Settings) -> list[BaseRoute]:
         """Where it is served."""
         return [
             Route("/", self.page),
-            Route("/explorer/config.json", self.configuration),
-            Mount("/explorer/assets", StaticFiles(directory=BUILT / "assets", check_dir=False)),
+            Route("/explorer/config.json", partial(self.configuration, settings)),
+            Mount("/explorer/assets", Assets(directory=BUILT / "assets", check_dir=False)),
         ]
 
     async def page(self, request: Request) -> Response:
@@ -94,18 +117,39 @@ class Explorer:
         index = BUILT / "index.html"
         return FileResponse(index, headers={"Cache-Control": "no-cache"}) if index.exists() else HTMLResponse(NOT_BUILT)
 
-    async def configuration(self, request: Request) -> Response:
+    async def configuration(self, settings: Settings, request: Request) -> Response:
         """What the page is told at the start."""
         content = {
             "title": "CloneGraph",
             "endpoint": "/graphql",
-            "demo": bool(self.people),
+            "development": settings.development,
+            "maxCost": settings.max_cost,
             "examples": [example.to_json() for example in examples()],
             "people": [asdict(person) for person in self.people],
         }
         return Response(orjson.dumps(content), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def examples() -> list[Example]:
-    """The example operations, in the order of their files."""
-    return [Example.read(path) for path in sorted(EXAMPLES.glob("*.graphql"))]
+class Assets(StaticFiles):
+    """The files of the page. Their names hold their hashes, so a browser need not ask for them twice."""
+
+    def file_response(self, *arguments: Any, **options: Any) -> Response:
+        """A file, to be kept."""
+        response = super().file_response(*arguments, **options)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+@cache
+def examples() -> tuple[Example, ...]:
+    """The example operations: the tour, from files that are numbered, and then those of each type and its fields."""
+    found: list[Example] = []
+    for path in sorted(EXAMPLES.glob("*.graphql")):
+        group = TOUR if path.name[0].isdigit() else None
+        texts = re.split(r"^(?=# name: )", path.read_text(), flags=re.MULTILINE)
+        found += [Example.read(text, group) for text in texts if text]
+    return tuple(sorted(found, key=lambda example: GROUPS.index(example.group)))
+
+
+GROUPS = [TOUR, *(operation.value.title() for operation in OperationType)]
+"""The headings of the examples, in their order."""

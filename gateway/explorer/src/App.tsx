@@ -1,34 +1,55 @@
+import { DOC_EXPLORER_PLUGIN, DocExplorerStore } from "@graphiql/plugin-doc-explorer";
 import { explorerPlugin } from "@graphiql/plugin-explorer";
-import { GraphiQL, HISTORY_PLUGIN } from "graphiql";
+import { HISTORY_PLUGIN, HistoryStore } from "@graphiql/plugin-history";
+import { GraphiQLProvider } from "@graphiql/react";
+import { GraphiQL, GraphiQLInterface } from "graphiql";
 import { useMemo, useState } from "react";
 
 import type { Config } from "./config";
 import { examplesPlugin } from "./examples";
 import { createFetcher } from "./fetcher";
+import { lastOperationPlugin, Summary } from "./LastOperation";
 import { useViewer, ViewerProvider } from "./viewer";
 import { ViewerBar } from "./ViewerBar";
 
 export function App({ config }: { config: Config }) {
   return (
     <ViewerProvider people={config.people}>
-      <ViewerBar title={config.title} />
-      <Editor config={config} />
+      <Explorer config={config} />
     </ViewerProvider>
   );
 }
 
-function Editor({ config }: { config: Config }) {
-  const { token } = useViewer();
+function Explorer({ config }: { config: Config }) {
+  const { token, setRefusal } = useViewer();
   // A new fetcher makes GraphiQL fetch the schema again, as the new viewer.
-  const fetcher = useMemo(() => createFetcher(config.endpoint, token), [config, token]);
+  const fetcher = useMemo(
+    () => createFetcher(config, token, setRefusal),
+    [config, token, setRefusal],
+  );
   const [plugins] = useState(() => [
+    DOC_EXPLORER_PLUGIN,
     examplesPlugin(config.examples),
+    lastOperationPlugin(config),
     HISTORY_PLUGIN,
     explorerPlugin(),
   ]);
+  // These are the parts of <GraphiQL>; the bar stands beside its interface, and is told its theme.
   return (
-    <main className="editor">
-      <GraphiQL fetcher={fetcher} plugins={plugins} defaultEditorToolsVisibility />
-    </main>
+    <GraphiQLProvider fetcher={fetcher} plugins={plugins} referencePlugin={DOC_EXPLORER_PLUGIN}>
+      <ViewerBar title={config.title} />
+      <HistoryStore>
+        <DocExplorerStore>
+          <main className="editor">
+            <GraphiQLInterface defaultEditorToolsVisibility showPersistHeadersSettings={false}>
+              <GraphiQL.Logo> </GraphiQL.Logo>
+              <GraphiQL.Footer>
+                <Summary />
+              </GraphiQL.Footer>
+            </GraphiQLInterface>
+          </main>
+        </DocExplorerStore>
+      </HistoryStore>
+    </GraphiQLProvider>
   );
 }

@@ -1,4 +1,5 @@
 import mark from "./mark.svg";
+import { ThemeSwitch } from "./ThemeSwitch";
 import { useViewer } from "./viewer";
 
 export function ViewerBar({ title }: { title: string }) {
@@ -12,6 +13,7 @@ export function ViewerBar({ title }: { title: string }) {
       {people.length > 0 && <PersonSelect />}
       {!person && <TokenField />}
       <ViewerStatus />
+      <ThemeSwitch />
     </header>
   );
 }
@@ -39,16 +41,18 @@ function PersonSelect() {
 
 /** The token counts once the field is left, so that typing does not refetch the schema. */
 function TokenField() {
-  const { ownToken, setOwnToken } = useViewer();
+  const { ownToken, setOwnToken, refusal } = useViewer();
   return (
     <label className="field">
       Token
       <input
+        className="token"
         data-testid="token-input"
         type="text"
-        placeholder="Paste a bearer token"
+        placeholder="JWT or service token"
         autoComplete="off"
         spellCheck={false}
+        aria-invalid={Boolean(ownToken && refusal)}
         defaultValue={ownToken}
         onBlur={(event) => setOwnToken(withoutScheme(event.currentTarget.value))}
         onKeyDown={(event) => {
@@ -60,7 +64,14 @@ function TokenField() {
 }
 
 function ViewerStatus() {
-  const { person, ownToken } = useViewer();
+  const { person, ownToken, token, refusal } = useViewer();
+  if (token && refusal) {
+    return (
+      <p className="bar-status refused" role="alert" data-testid="viewer-status" title={refusal}>
+        {refusal}
+      </p>
+    );
+  }
   const status =
     person?.about ?? (ownToken ? "Your token goes with every request." : "No token is sent.");
   return (

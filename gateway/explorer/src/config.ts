@@ -15,12 +15,20 @@ export interface Example {
   variables: Record<string, unknown> | null;
   /** E-mail address of the person it is best run as. */
   as: string | null;
+  /** The heading it stands under. */
+  group: string;
+  /** The root fields it asks for. */
+  fields: string[];
 }
 
 /** What the server tells the explorer about itself. */
 export interface Config {
   title: string;
   endpoint: string;
+  /** Whether the server tells the plan of an operation to those who ask for it. */
+  development: boolean;
+  /** The points that one operation may cost. */
+  maxCost: number;
   examples: Example[];
   people: Person[];
 }

@@ -1,5 +1,5 @@
 import { useGraphiQL, useGraphiQLActions, type GraphiQLPlugin } from "@graphiql/react";
-import type { SVGProps } from "react";
+import { useState, type SVGProps } from "react";
 
 import type { Example } from "./config";
 import { useViewer } from "./viewer";
@@ -9,7 +9,7 @@ export function examplesPlugin(examples: Example[]): GraphiQLPlugin {
   return {
     title: "Examples",
     icon: ExamplesIcon,
-    content: () => <ExampleList examples={examples} />,
+    content: () => <Examples examples={examples} />,
   };
 }
 
@@ -18,32 +18,105 @@ export function variablesText({ variables }: Example): string {
   return variables ? JSON.stringify(variables, null, 2) : "";
 }
 
-function ExampleList({ examples }: { examples: Example[] }) {
+function Examples({ examples }: { examples: Example[] }) {
+  const [words, setWords] = useState("");
   const { people, choosePerson } = useViewer();
   const openInNewTab = useOpenInNewTab();
+
+  const open = (example: Example) => {
+    openInNewTab(example);
+    if (people.some(({ email }) => email === example.as)) choosePerson(example.as!);
+  };
+  const groups = [...Map.groupBy(examples, ({ group }) => group)];
+  const found = words.trim() ? search(examples, words) : null;
   return (
-    <section className="examples" aria-labelledby="examples-title">
+    <section className="panel examples" aria-labelledby="examples-title">
       <h2 id="examples-title">Examples</h2>
-      <ol>
-        {examples.map((example, index) => {
-          const person = people.find(({ email }) => email === example.as);
-          const open = () => {
-            openInNewTab(example);
-            if (person) choosePerson(person.email);
-          };
-          return (
-            <li key={example.name}>
-              <button type="button" data-testid={`example-${index}`} onClick={open}>
-                <span className="example-name">{example.name}</span>
-                <span className="example-description">{example.description}</span>
-                {person && <span className="example-person">as {person.name}</span>}
-              </button>
-            </li>
-          );
-        })}
-      </ol>
+      <input
+        type="search"
+        aria-label="Search examples"
+        placeholder="Search fields and words"
+        value={words}
+        onChange={(event) => setWords(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && found?.[0]) open(found[0]);
+        }}
+      />
+      {found ? (
+        <>
+          <p className="muted" role="status">
+            {found.length === 0 ? "No example has that." : `${found.length} found`}
+          </p>
+          <ExampleList examples={found} open={open} />
+        </>
+      ) : (
+        <>
+          <nav className="groups" aria-label="Examples by type">
+            {groups.map(([group, members]) => (
+              <a key={group} href={`#examples-${group}`}>
+                {group} <small>{members.length}</small>
+              </a>
+            ))}
+          </nav>
+          {groups.map(([group, members]) => (
+            <section key={group} aria-labelledby={`examples-${group}`}>
+              <h3 id={`examples-${group}`}>{group}</h3>
+              <ExampleList examples={members} open={open} />
+            </section>
+          ))}
+        </>
+      )}
     </section>
   );
+}
+
+interface ExampleListProps {
+  examples: Example[];
+  open(example: Example): void;
+}
+
+function ExampleList({ examples, open }: ExampleListProps) {
+  const { people } = useViewer();
+  return (
+    <ol>
+      {examples.map((example) => {
+        const person = people.find(({ email }) => email === example.as);
+        const isField = example.fields.includes(example.name);
+        return (
+          <li key={`${example.group} ${example.name}`}>
+            <button type="button" onClick={() => open(example)}>
+              <span className={isField ? "example-name field-name" : "example-name"}>
+                {example.name}
+              </span>
+              <span className="muted">{example.description}</span>
+              {person && <span className="example-person">as {person.name}</span>}
+            </button>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
+
+/** The examples with these words, those first whose name they are. */
+function search(examples: Example[], words: string): Example[] {
+  const wanted = words.trim().toLowerCase();
+  const places: ((example: Example) => string)[] = [
+    ({ name }) => name,
+    ({ fields }) => fields.join(" "),
+    ({ group, description }) => `${group} ${description}`,
+    ({ query }) => query,
+  ];
+  const rank = (example: Example) => {
+    if (example.name.toLowerCase() === wanted) return -1;
+    const place = places.findIndex((text) => text(example).toLowerCase().includes(wanted));
+    return place === -1 ? places.length : place;
+  };
+  return examples
+    .map((example) => ({ example, rank: rank(example) }))
+    .filter(({ rank }) => rank < places.length)
+    .sort((one, other) => one.rank - other.rank)
+    .map(({ example }) => example);
 }
 
 function useOpenInNewTab() {
@@ -64,7 +137,6 @@ function useOpenInNewTab() {
 function ExamplesIcon(props: SVGProps<SVGSVGElement>) {
   return (
     <svg
-      data-testid="examples-button"
       viewBox="0 0 24 24"
       fill="none"
       stroke="currentColor"

@@ -1,47 +1,98 @@
 import type { GraphiQLProps } from "graphiql";
-import { GraphQLError, type ExecutionResult } from "graphql";
+import { getOperationAST, Kind, parse, type ExecutionResult } from "graphql";
+
+import type { Config } from "./config";
+import { post } from "./http";
+import { publish, separate, withdraw } from "./report";
+import { subscribe } from "./socket";
 
 type Fetcher = GraphiQLProps["fetcher"];
 
+/** The header that has an operation priced: `report` with its answer, `validate` instead of it. */
+export const COST_HEADER = "graphql-cost";
+
+/** What the loading of the schema is called, which is reported only where it fails. */
+const SCHEMA = "introspection";
+
 /**
- * The one way operations, introspection included, reach the server.
+ * The one way operations, introspection included, reach the server: subscriptions
+ * over a WebSocket, everything else over HTTP.
  *
- * Everything goes over HTTP for now. A WebSocket transport for subscriptions
- * belongs here: look the operation up in `options.documentAST` and return an
- * async iterable of results instead of a promise.
+ * @param onToken told whether the server takes the token: why not, or null.
  */
-export function createFetcher(endpoint: string, token: string | null): Fetcher {
-  return (operation, options) => {
-    const headers = new Headers({
-      "content-type": "application/json",
-      accept: "application/graphql-response+json, application/json",
-    });
+export function createFetcher(
+  { endpoint, development }: Config,
+  token: string | null,
+  onToken: (refusal: string | null) => void,
+): Fetcher {
+  let hasRun = false;
+  return async (request, options) => {
+    const headers = new Headers({ "graphql-client-name": "clonegraph-explorer" });
     if (token) headers.set("authorization", `Bearer ${token}`);
-    // Headers typed into the editor come last, so they win over the viewer's.
-    for (const [name, value] of Object.entries(options?.headers ?? {})) {
-      headers.set(name, String(value));
+
+    if (request.operationName === "IntrospectionQuery") {
+      add(headers, options?.headers);
+      const { result, status, failed, refusal } = await post(endpoint, headers, request);
+      onToken(refusal);
+      // It is nobody's last operation, unless it keeps them from having one.
+      if (!failed) withdraw(SCHEMA);
+      else if (!hasRun) publish({ title: SCHEMA, status, failed, problems: messages(result) });
+      return result;
     }
-    return post(endpoint, headers, JSON.stringify(operation));
+
+    hasRun = true;
+    const { title, isSubscription } = describe(request.query, request.operationName);
+    headers.set(COST_HEADER, "report");
+    if (development) headers.set("graphql-plan", "report");
+    // Headers typed into the editor come last, so they win over ours.
+    add(headers, options?.headers);
+    const priceOnly = headers.get(COST_HEADER) === "validate";
+    if (isSubscription && !priceOnly) {
+      return subscribe(endpoint, headers, request, title) as Awaited<ReturnType<Fetcher>>;
+    }
+
+    const { result, status, failed, bytes, milliseconds, refusal } = await post(
+      endpoint,
+      headers,
+      request,
+    );
+    onToken(refusal);
+    const { shown, cost, statements } = separate(result);
+    publish({
+      title,
+      status: priceOnly && !failed ? "Priced, not run" : status,
+      failed,
+      milliseconds,
+      bytes,
+      cost,
+      statements,
+      problems: priceOnly ? messages(result) : [],
+    });
+    return shown;
   };
 }
 
-/** Failures become results, as GraphiQL would show a thrown error with its stack. */
-async function post(url: string, headers: Headers, body: string): Promise<ExecutionResult> {
-  let response: Response;
-  let text: string;
-  try {
-    response = await fetch(url, { method: "POST", headers, body });
-    text = await response.text();
-  } catch {
-    return failure("The server could not be reached.");
-  }
-  try {
-    return JSON.parse(text);
-  } catch {
-    return failure(`The server answered with status ${response.status} and no JSON: ${text}`);
-  }
+function messages({ errors }: ExecutionResult): string[] {
+  return errors?.map(({ message }) => message) ?? [];
 }
 
-function failure(message: string): ExecutionResult {
-  return { errors: [new GraphQLError(message)] };
+function add(headers: Headers, more: Record<string, unknown> = {}) {
+  for (const [name, value] of Object.entries(more)) headers.set(name, String(value));
+}
+
+/** What to call an operation. The server has the last word on whether it is one at all. */
+function describe(query: string, name?: string | null) {
+  try {
+    const document = parse(query);
+    const operation =
+      getOperationAST(document, name) ??
+      document.definitions.find((definition) => definition.kind === Kind.OPERATION_DEFINITION);
+    if (operation) {
+      const title = [operation.operation, operation.name?.value].filter(Boolean).join(" ");
+      return { title, isSubscription: operation.operation === "subscription" };
+    }
+  } catch {
+    // What cannot be parsed has no name.
+  }
+  return { title: "operation", isSubscription: false };
 }

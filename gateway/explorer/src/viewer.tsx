@@ -11,6 +11,9 @@ export interface Viewer {
   setOwnToken(token: string): void;
   /** The bearer token to send: the person's, else one's own, else none. */
   token: string | null;
+  /** Why the server does not take the token; null when it does, as far as is known. */
+  refusal: string | null;
+  setRefusal(refusal: string | null): void;
 }
 
 /** Where sessionStorage keeps the e-mail address of the person chosen. */
@@ -26,11 +29,14 @@ interface ViewerProviderProps {
 export function ViewerProvider({ people, children }: ViewerProviderProps) {
   const [email, choosePerson] = useSessionValue(VIEWER_KEY);
   const [ownToken, setOwnToken] = useSessionValue("clonegraph:token");
+  const [refusal, setRefusal] = useState<string | null>(null);
   const person = people.find((candidate) => candidate.email === email) ?? null;
   const token = person?.token ?? (ownToken || null);
 
   return (
-    <ViewerContext value={{ people, person, choosePerson, ownToken, setOwnToken, token }}>
+    <ViewerContext
+      value={{ people, person, choosePerson, ownToken, setOwnToken, token, refusal, setRefusal }}
+    >
       {children}
     </ViewerContext>
   );
