@@ -18,8 +18,8 @@ from tests.test_process import started
 
 SOON = 0.5
 """How long a refusal, and a normal client beside it, may take, in seconds."""
-TRIES = 4
-"""How often a slow one is tried again: the machine may have been busy. What is really slow is so each time."""
+TRIES = 3
+"""How often a slow one is tried: the machine may have been busy. What is really slow is so each time."""
 MOST_GROWTH = 100_000_000
 BODY_TIMEOUT = 0.2
 
