@@ -2,8 +2,9 @@
 
 import hashlib
 import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass, field
+from types import NoneType
 
 from cachetools import LRUCache
 from graphql import (
@@ -15,9 +16,11 @@ from graphql import (
     specified_rules,
     validate,
 )
+from graphql.execution.values import VariableValues
 from graphql.validation import NoSchemaIntrospectionCustomRule
 from graphql.validation.rules import overlapping_fields_can_be_merged as overlapping_fields
 
+from gateway.cost import Price, price
 from gateway.errors import Code, DocumentError, RequestError
 from gateway.limits import TOO_DEEP, check_limits, check_text, longest
 from gateway.persisted import PersistedDocuments
@@ -35,6 +38,10 @@ BYTES_PER_TOKEN = 560
 CHARACTERS_PER_POINT = 10
 """To check a text of so many characters takes a point: a dense one of 4,000 takes longer than reading 100 rows."""
 
+KEPT_PRICES = 20
+"""How many prices of a document are kept."""
+PRICED = (int, list, dict, NoneType)
+
 MOST_ERRORS = 10
 """How many mistakes of a document are told."""
 
@@ -51,6 +58,21 @@ class Document:
 
     id: str
     node: DocumentNode
+    _prices: LRUCache[Hashable, Price] = field(default_factory=lambda: LRUCache(KEPT_PRICES))
+
+    def price(self, operation: OperationDefinitionNode, variables: VariableValues) -> Price:
+        """What one of its operations may cost, with these coerced variables. Raises DocumentError.
+
+        Only numbers, truth values, and what holds others make a difference. So most operations are priced once.
+        """
+        values = {name: value for name, value in variables.coerced.items() if isinstance(value, PRICED)}
+        if any(isinstance(value, list | dict) for value in values.values()):
+            return price(self.node, operation, variables)
+        key = (operation.name and operation.name.value, *values.items())
+        found = self._prices.get(key)
+        if found is None:
+            found = self._prices[key] = price(self.node, operation, variables)
+        return found
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation of this name, or the only one. Raises RequestError when there is no telling which."""

@@ -23,7 +23,7 @@ from db.engine import Database
 from db.service_token import may_change
 from db.storage import Storage
 from db.trace import TRACE, Trace
-from gateway.cost import Price, price
+from gateway.cost import Price
 from gateway.documents import Document, Documents
 from gateway.errors import Code, DocumentError, RequestError, formatted, request_errors, unforeseen
 from gateway.limits import check_variables
@@ -180,7 +180,7 @@ class Executor:
         coerced = get_variable_values(core_schema, node.variable_definitions or (), request.variables, max_errors=10)
         if isinstance(coerced, list):
             raise DocumentError(422, Code.BAD_USER_INPUT, coerced)
-        priced = price(document.node, node, coerced)
+        priced = document.price(node, coerced)
         cost = known.cost = priced.most
         if cost > self.settings.max_cost:
             raise RequestError(
@@ -282,7 +282,13 @@ def answer_of(result: ExecutionResult) -> Answer:
     if not result.errors:
         return Answer(200, {"data": result.data})
     errors = [formatted(error) for error in result.errors]
+    if not any((result.data or {}).values()) and all(_is_of_database_away(entry) for entry in errors):
+        return Answer(503, {"errors": errors})
     return Answer(PARTIAL_SUCCESS, {"data": result.data, "errors": errors})
+
+
+def _is_of_database_away(entry: dict[str, Any]) -> bool:
+    return bool(entry["extensions"]["code"] == Code.DATABASE_UNAVAILABLE)
 
 
 def encode(answer: Answer, most: int) -> tuple[Answer, bytes]:

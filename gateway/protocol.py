@@ -65,6 +65,7 @@ class Protocol(HttpToolsProtocol):
         self._overhead = 0
         self.url = b""
         self._leaving = False
+        self._is_alone = True
         self._refusal: RequestError | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._set_deadline()
@@ -95,7 +96,8 @@ class Protocol(HttpToolsProtocol):
         self._clear_deadline()
         before = self.cycle
         super().on_headers_complete()
-        if self.cycle is not before:
+        self._is_alone = self.cycle is not before
+        if self._is_alone:
             self.cycle.transport = _Lingering(self)  # type: ignore[assignment]
             self.cycle.keep_alive = self.cycle.keep_alive and not self.server_state.draining
 
@@ -184,8 +186,12 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: RequestError) -> None:
         if self._owes_an_answer:
-            self.transport.close()
-            return
+            if self.cycle.response_started or not self._is_alone:
+                self.transport.close()
+                return
+            # Whoever is at work on the request learns that nobody waits for it any more.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         body = orjson.dumps(Answer.refusal(refusal).content)
         headers = [
             *self.server_state.default_headers,

@@ -209,3 +209,17 @@ def test_elsewhere_nobody_can_see_the_plan(gateway: Gateway) -> None:
     answer = send(gateway, "{ clones(first: 2) { nodes { id } } }", plan="report")
 
     assert "extensions" not in answer.body
+
+
+def test_an_operation_is_priced_anew_where_its_variables_make_a_difference(gateway: Gateway) -> None:
+    query = """query Q($n: Int, $all: Boolean! = false, $ids: [ID!] = []) {
+        clones(first: $n) { nodes { id } } nodes(ids: $ids) { id } domains(first: 7) @include(if: $all) { nodes { id } }
+    }"""
+    given: list[tuple[dict[str, Any], int]] = [
+        ({}, 25), ({"n": 3}, 3), ({"n": 4}, 4), ({"n": None}, 25), ({"n": 3}, 3),
+        ({"n": 3, "all": True}, 10), ({"n": 3, "ids": [f"clone_{n:032x}" for n in range(5)]}, 8), ({"n": 3}, 3),
+    ]  # fmt: skip
+
+    prices = [price(gateway, query, **variables) for variables, _ in given]
+
+    assert prices == [cost for _, cost in given]

@@ -195,6 +195,7 @@ def test_a_gateway_starts_before_its_database_and_outlives_a_restart_of_it(tmp_p
             after_a_cut = gateway.ask("{ domains { totalCount } }")
 
             assert away.codes == ["DATABASE_UNAVAILABLE"]
+            assert away.response.status_code == 503
             assert away.errors[0]["extensions"]["retryable"] is True
             assert with_token.response.status_code == 503
             assert health.status_code == 503

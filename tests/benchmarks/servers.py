@@ -81,6 +81,8 @@ def running(name: str, *command: str, database_url: str, authorization: str) -> 
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
+        "POINTS_CAPACITY": str(10**9),
+        "POINTS_PER_SECOND": str(10**9),
         "DATABASE_URL": database_url,
         "DATABASE_POOL_SIZE": "10",
         "JWT_SECRET": SECRET,
