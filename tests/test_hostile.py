@@ -376,6 +376,7 @@ CONNECTIONS: dict[str, Attack] = {
 
 TABLE = DOCUMENTS | BODIES | CONNECTIONS
 
+
 @pytest.fixture(scope="module")
 def server(demo_database: str) -> Iterator[Server]:
     settings = {
