@@ -1,24 +1,22 @@
 """The two doors to the database: `read()` for statements that only look, `write()` for transactions.
 
-Reading goes through asyncpg directly, one connection for one statement, so that nothing is shared between
-fields that run at the same time. Writing goes through SQLAlchemy, in a short transaction of its own.
+Both go through asyncpg directly. Whoever reads has a connection for one statement, so that nothing is shared between
+fields that run at the same time. Whoever writes has one for a short transaction, from a pool of its own: writers wait
+for each other's rows, and readers must not wait for writers.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import orjson
 from asyncpg.pool import PoolConnectionProxy
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoneFree
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from db.errors import LOST_CONNECTION, ConstraintViolated, DatabaseBusy, DatabaseUnavailable, ValueRefused
 from db.trace import TRACE
+from db.transaction import StatementListener, Transaction
 
 NAME = {"application_name": "clonegraph"}
 SERVER_SETTINGS = {**NAME, "jit": "off", "timezone": "UTC"}
@@ -30,7 +28,7 @@ PATIENCE = 10
 SLOW = (TimeoutError, asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError)
 UNFIT = (asyncpg.DataError, asyncpg.UntranslatableCharacterError)
 
-StatementListener = Callable[[str, Sequence[Any]], None]
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
 
 
 class Connections(NamedTuple):
@@ -66,8 +64,8 @@ class Database:
         self.pool_size = pool_size
         self.statement_timeout = statement_timeout
         self.on_statement = on_statement
-        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
-        self._engine: AsyncEngine | None = None
+        self._readers = _Pool(self.read_url, pool_size, self._connect)
+        self._writers = _Pool(url, pool_size, self._connect)
         self.primary = self
         """The same, read where it is written: for those who must see what was committed a moment ago."""
         if self.read_url != url:
@@ -82,12 +80,8 @@ class Database:
     @property
     def connections(self) -> Connections:
         """The connections that are open just now, of both doors."""
-        idle = size = 0
-        if self._pool is not None:
-            idle, size = self._pool.get_idle_size(), self._pool.get_size()
-        in_use = size - idle
-        if self._engine is not None and isinstance(pool := self._engine.pool, AsyncAdaptedQueuePool):
-            idle, in_use = idle + pool.checkedin(), in_use + pool.checkedout()
+        idle = self._readers.idle + self._writers.idle
+        in_use = self._readers.size + self._writers.size - idle
         if self.primary is not self:
             there = self.primary.connections
             idle, in_use = idle + there.idle, in_use + there.in_use
@@ -97,31 +91,13 @@ class Database:
         """Give every connection back."""
         if self.primary is not self:
             await self.primary.close()
-        if self._pool is not None:
-            with suppress(TimeoutError):  # by then they are cut
-                async with asyncio.timeout(PATIENCE):
-                    await self._pool.close()
-        if self._engine is not None:
-            await self._engine.dispose()
+        await asyncio.gather(self._readers.close(), self._writers.close())
 
     @asynccontextmanager
-    async def read(self) -> "AsyncIterator[PoolConnectionProxy[asyncpg.Record]]":
+    async def read(self) -> AsyncIterator[Connection]:
         """A connection to look with. Never write through it: it may lead to a replica."""
-        if self._pool is None:
-            self._pool = asyncpg.create_pool(
-                self.read_url,
-                min_size=0,
-                max_size=self.pool_size,
-                connect=self._connect,
-                init=_set_codecs,
-                reset=_leave_as_is,
-            )
-            await self._pool
-        connection = await self._pool.acquire(timeout=PATIENCE)
-        try:
+        async with self._readers.connection() as connection:
             yield connection
-        finally:
-            await self._pool.release(connection)
 
     async def fetch(self, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         """The rows of one statement. When its connection turns out dead, it is run once more on a new one.
@@ -142,8 +118,7 @@ class Database:
             return await self._fetch(statement, arguments)
         except LOST_CONNECTION:
             # Where one was lost, the others that lie idle may be dead as well.
-            if self._pool is not None:
-                await self._pool.expire_connections()
+            await self._readers.expire()
         try:
             return await self._fetch(statement, arguments)
         except LOST_CONNECTION as error:
@@ -166,31 +141,41 @@ class Database:
         return await self._connect(self.url)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self) -> AsyncIterator[Transaction]:
         """A transaction on the primary, committed when the block ends without an error.
 
         Raises what `fetch` does, and ConstraintViolated. After a DatabaseUnavailable at its end, nobody knows
         whether it was committed.
         """
-        if self._engine is None:
-            self._engine = create_async_engine(
-                "postgresql+asyncpg://",
-                async_creator=lambda: self._connect(self.url),
-                connect_args=UNPREPARED if self.pooler else {},
-                pool_size=self.pool_size,
-                max_overflow=0,
-                pool_timeout=PATIENCE,
-                pool_pre_ping=True,
-            )
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as tx, tx.begin():
-                yield tx
-        except (NoneFree, *SLOW) as error:
+            async with self._begun() as connection:
+                yield Transaction(connection, self.on_statement)
+        except (*SLOW, asyncpg.DeadlockDetectedError) as error:
             raise DatabaseBusy from error
-        except LOST_CONNECTION as error:
+        except (*LOST_CONNECTION, asyncpg.InterfaceError) as error:
             raise DatabaseUnavailable from error
-        except DBAPIError as error:
-            raise _in_our_words(error) from error
+        except UNFIT as error:
+            raise ValueRefused(str(error)) from error
+        except asyncpg.IntegrityConstraintViolationError as error:
+            raise ConstraintViolated(error.constraint_name) from error
+
+    @asynccontextmanager
+    async def _begun(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction. One that turns out dead before anything was done is replaced."""
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self._writers.connection())
+            try:
+                await connection.execute("BEGIN")
+            except (*LOST_CONNECTION, asyncpg.InterfaceError):
+                await self._writers.expire()
+                connection = await stack.enter_async_context(self._writers.connection())
+                await connection.execute("BEGIN")
+            try:
+                yield connection
+                await connection.execute("COMMIT")
+            finally:
+                if connection.is_in_transaction():
+                    await _roll_back(connection)
 
     async def _connect(self, url: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
         """A new connection. asyncpg reads the URL itself, and so knows all options of it."""
@@ -208,21 +193,67 @@ class Database:
 
 
 KEPT_STATEMENTS = 100
-UNPREPARED = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str}
-"""What SQLAlchemy prepares has no name, and so is gone with the transaction."""
 
 
-def _in_our_words(error: DBAPIError) -> Exception:
-    cause = error.orig and error.orig.__cause__
-    if error.connection_invalidated or isinstance(cause, LOST_CONNECTION):
-        return DatabaseUnavailable()
-    if isinstance(cause, SLOW):
-        return DatabaseBusy()
-    if isinstance(cause, UNFIT):
-        return ValueRefused(str(cause))
-    if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
-        return ConstraintViolated(cause.constraint_name)
-    return error
+class _Pool:
+    """Connections to one server, made when they are needed."""
+
+    def __init__(
+        self, url: str, most: int, connect: "Callable[..., Awaitable[asyncpg.Connection[asyncpg.Record]]]"
+    ) -> None:
+        self.url = url
+        self.most = most
+        self._connect = connect
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    @property
+    def idle(self) -> int:
+        """How many connections nobody uses."""
+        return self._pool.get_idle_size() if self._pool else 0
+
+    @property
+    def size(self) -> int:
+        """How many connections there are."""
+        return self._pool.get_size() if self._pool else 0
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection, for as long as the block."""
+        if self._pool is None:
+            self._pool = asyncpg.create_pool(
+                self.url,
+                min_size=0,
+                max_size=self.most,
+                connect=self._connect,
+                init=_set_codecs,
+                reset=_leave_as_is,
+            )
+            await self._pool
+        connection = await self._pool.acquire(timeout=PATIENCE)
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    async def expire(self) -> None:
+        """Replace every connection when it is wanted next."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
+    async def close(self) -> None:
+        """Give every connection back."""
+        if self._pool is not None:
+            with suppress(TimeoutError):  # by then they are cut
+                async with asyncio.timeout(PATIENCE):
+                    await self._pool.close()
+
+
+async def _roll_back(connection: Connection) -> None:
+    """Undo what a transaction did. Where that fails, the server does it when the connection ends."""
+    try:
+        await connection.execute("ROLLBACK")
+    except Exception:  # noqa: BLE001 (what went wrong before is what is told)
+        connection.terminate()
 
 
 async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
@@ -237,4 +268,4 @@ def _encode_json(value: Any) -> str:
 
 
 async def _leave_as_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Instead of asyncpg's RESET on every release: readers leave nothing behind to reset."""
+    """Instead of asyncpg's RESET on every release: nobody leaves anything behind to reset."""

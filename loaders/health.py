@@ -25,9 +25,9 @@ from db import (
     ViewerKind,
 )
 from db.engine import Database
+from db.statement import Statement, compiled
 from loaders.columns import visible
 from loaders.rows import Loader
-from loaders.sql import Statement, compiled
 
 Counted = Select[Any]
 """A select of (domain name, count)."""

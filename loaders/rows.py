@@ -13,6 +13,7 @@ from asyncpg import Record
 
 from db import Row, Viewer
 from db.engine import Database
+from db.statement import Statement
 from loaders import sql
 from loaders.pages import Page, PageRequest
 from loaders.relation import Relation, by_id
@@ -38,7 +39,7 @@ class Loader(DataLoader[Any, Value], Generic[Value]):
         found = await self.load_map(keys)
         return [found[key] for key in keys]
 
-    async def fetch(self, statement: sql.Statement, **values: Any) -> list[Record]:
+    async def fetch(self, statement: Statement, **values: Any) -> list[Record]:
         """The rows of a statement for this viewer."""
         values["viewer_id"] = self.viewer.id
         return await self.database.fetch(statement.text, statement.arguments(values))
@@ -126,7 +127,7 @@ class Loaders:
         """The row with this id, if the viewer may see it."""
         return await self.one(by_id(row), columns).load(key)
 
-    async def _fetch(self, statement: sql.Statement, values: Mapping[str, Any]) -> list[Record]:
+    async def _fetch(self, statement: Statement, values: Mapping[str, Any]) -> list[Record]:
         return await self.database.fetch(statement.text, statement.arguments({**values, "viewer_id": self.viewer.id}))
 
     def get_loader(self, kind: type[Made], *what: Hashable) -> Made:

@@ -9,7 +9,7 @@ One statement fetches what one edge of the graph needs for any number of parents
 The visibility of rows and of private columns is part of each of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,6 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
-    Dialect,
     FromClause,
     Select,
     and_,
@@ -32,30 +31,16 @@ from sqlalchemy import (
     true,
     union_all,
 )
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.expression import SelectBase, TableValuedAlias
 
 from db import Row, ViewerKind
+from db.statement import Statement, compiled
 from loaders.columns import readable, search_query, visible, visible_apart
 from loaders.order import Order, ordering, ranges
 from loaders.relation import Relation
 from loaders.where import Shape, condition
 
-DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 CACHED_STATEMENTS = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement's text, and the names of its parameters in the order of $1, $2, ..."""
-
-    text: str
-    parameters: tuple[str, ...]
-    constants: Mapping[str, Any]
-
-    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """The values in the order that the text wants them."""
-        return [values[name] if name in values else self.constants[name] for name in self.parameters]
 
 
 @dataclass(frozen=True)
@@ -182,9 +167,3 @@ def _parents(relation: Relation) -> TableValuedAlias:
 
 def _limit() -> ColumnElement[int]:
     return bindparam("limit", type_=BigInteger)
-
-
-def compiled(statement: SelectBase) -> Statement:
-    """A statement as asyncpg takes it."""
-    text = statement.compile(dialect=DIALECT)
-    return Statement(text.string, tuple(text.positiontup or ()), text.params)

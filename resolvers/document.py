@@ -10,8 +10,8 @@ import structlog
 from sqlalchemy import ARRAY, Text, any_, bindparam, insert, select
 
 from db import Document, Domain, User, ViewerKind
+from db.statement import compiled
 from db.storage import StorageUnavailable
-from loaders.sql import compiled
 from resolvers.context import Context
 from resolvers.permissions import MAY_NOT_DO, Forbidden
 from resolvers.problems import InvalidInput, NameTaken, NotFound, Problem, Problems

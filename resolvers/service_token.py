@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import Scope, ServiceToken, Viewer, ViewerKind
 from db.engine import Database
 from db.service_token import PREFIX
-from loaders.sql import Statement, compiled
+from db.statement import Statement, compiled
 
 NOTED_EACH = timedelta(minutes=1)
 """How often it is noted that a token is used."""

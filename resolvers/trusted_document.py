@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db import TrustedDocument
 from db.engine import Database
-from loaders.sql import Statement, compiled
+from db.statement import Statement, compiled
 
 LONGEST_ID = 256
 """How many characters an id may have."""
@@ -68,7 +68,8 @@ async def bring(database: Database, texts: Mapping[str, str]) -> int:
         ["id", "text"], select(func.unnest(ids), func.unnest(_array(rows.values())))
     )
     async with database.write() as tx:
-        new = set(await tx.scalars(stored.on_conflict_do_nothing().returning(TrustedDocument.id)))
+        stored_now = await tx.execute(stored.on_conflict_do_nothing().returning(TrustedDocument.id))
+        new = {row["id"] for row in stored_now}
         known = await tx.execute(
             select(TrustedDocument.id, TrustedDocument.text).where(TrustedDocument.id == any_(ids))
         )
@@ -85,7 +86,7 @@ async def remove(database: Database, id_: str) -> bool:
         gone = await tx.execute(
             delete(TrustedDocument).where(TrustedDocument.text == same).returning(TrustedDocument.id)
         )
-        return bool(gone.all())
+        return bool(gone)
 
 
 async def brought(database: Database) -> list[Trusted]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from db import Clone, User, UserRole, Viewer, ViewerKind
 from db.engine import Database
-from loaders.sql import Statement, compiled
+from db.statement import Statement, compiled
 
 
 @cache

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import db
+from db.statement import Statement
 from loaders.health import health_statement
-from loaders.sql import Statement
 from tests.conftest import execute
 from tests.serving import Gateway
 
