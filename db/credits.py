@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, Uuid, exists
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, Uuid, exists
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -43,13 +43,17 @@ class CreditEntry(Row):
 
     __tablename__ = "credit_entries"
     __table_args__ = (
-        UniqueConstraint("user_id", "idempotency_key"),
-        CheckConstraint("amount <> 0", name="credit_entries_amount_check"),
+        UniqueConstraint("user_id", "actor", "idempotency_key", name="credit_entries_idempotency_key"),
+        CheckConstraint("amount <> 0 OR kind IN ('opening', 'external')", name="credit_entries_amount_check"),
         Index("idx_credit_entries_user_created", "user_id", "created_at", "id"),
+        Index("idx_credit_entries_user_number", "user_id", "number"),
     )
-    __order__ = (("created_at", "desc"),)
+    __order__ = (("created_at", "desc"), ("number", "desc"))
 
-    user_id: Mapped[UUID] = column(ForeignKey("user_profiles.id"), doc="Whose balance moved.", indexed=True)
+    number: Mapped[int] = column(BigInteger, Identity(always=True), doc="Counts up: the order of the entries.")
+    user_id: Mapped[UUID] = column(
+        Uuid, doc="Whose balance moved: a person whom an old program may have deleted since.", indexed=True
+    )
     amount: Mapped[Decimal] = money(doc="By how much, in credits; negative when they were spent.")
     kind: Mapped[str] = column(Vocabulary(CreditEntryKind), doc="Why.", indexed=True)
     session_id: Mapped[UUID | None] = column(
@@ -59,6 +63,11 @@ class CreditEntry(Row):
         Uuid, doc="The message it paid for, which an old program may have deleted since.", indexed=True
     )
     balance_after: Mapped[Decimal] = money(doc="The balance after it, in credits.", private=True)
+    spent_after: Mapped[Decimal] = money(doc="What the person had spent in all after it, in credits.", private=True)
+    actor: Mapped[str | None] = column(
+        doc="Who moved it: `user:` or `service:` and the id; null if time did, or another program.", private=True
+    )
+    reason: Mapped[str | None] = column(doc="What whoever moved it wrote about it.", private=True)
     idempotency_key: Mapped[UUID | None] = column(Uuid, doc="The key under which the mutation was sent.", private=True)
     created_at: Mapped[datetime] = created_at()
 

@@ -19,6 +19,10 @@ class Scope(StrEnum):
 
     READ = "read"
     """Reads whatever an admin reads."""
+    SESSIONS = "sessions"
+    """Opens, pauses and ends sessions for people, records their messages, and says what these cost."""
+    CREDITS = "credits"
+    """Tops balances up, corrects them, and refunds sessions."""
 
 
 class ServiceToken(Base):

@@ -43,6 +43,17 @@ class SessionStatus(Words):
     UNKNOWN = "unknown", "A word that is not in this list."
 
 
+class EndReason(Words):
+    """Why a session ended."""
+
+    USER = "user", "The person ended it."
+    OPERATOR = "operator", "A service or an admin ended it."
+    CREDITS_EXHAUSTED = "credits_exhausted", "The credits did not reach for another minute."
+    DEMO_OVER = "demo_over", "It was a free demonstration, and its time was up."
+    ABANDONED = "abandoned", "Nobody said anything for long."
+    UNKNOWN = "unknown", "A word that is not in this list."
+
+
 class Session(Row):
     """A paid conversation. Seen by the person who pays and by the clone's creator."""
 
@@ -50,6 +61,19 @@ class Session(Row):
     __table_args__ = (
         Index("idx_sessions_user_start", "user_id", "start_time", "id"),
         Index("idx_sessions_clone_start", "clone_id", "start_time", "id"),
+        Index(
+            "idx_sessions_open",
+            "user_id",
+            "clone_id",
+            unique=True,
+            postgresql_where=text("last_active_at IS NOT NULL AND status <> 'ended'"),
+        ),
+        Index(
+            "idx_sessions_metered",
+            "metered_until",
+            "last_active_at",
+            postgresql_where=text("last_active_at IS NOT NULL AND (metered_until IS NOT NULL OR status <> 'ended')"),
+        ),
     )
     __order__ = (("start_time", "desc"),)
 
@@ -83,6 +107,20 @@ class Session(Row):
     transcript_shared_at: Mapped[datetime | None] = column(
         doc="When the person let the clone's creator read the messages; null if not."
     )
+    last_active_at: Mapped[datetime | None] = column(
+        doc="When something last happened in it; null if another program keeps and bills it."
+    )
+    metered_until: Mapped[datetime | None] = column(
+        doc="Up to when its time is charged; null while it is paused, and once it is over."
+    )
+    billable_seconds: Mapped[Decimal] = column(
+        Numeric, doc="How many seconds of it are charged, without pauses.", server_default=text("0")
+    )
+    time_cost: Mapped[Decimal] = money(
+        doc="What these seconds cost, in credits. The rest of the cost is that of messages, less what was refunded.",
+        server_default=text("0"),
+    )
+    end_reason: Mapped[str | None] = column(Vocabulary(EndReason), doc="Why it ended; null while it is open.")
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:

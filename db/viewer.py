@@ -24,12 +24,19 @@ class ViewerKind(StrEnum):
 class Viewer:
     """A person or service with a valid token, or nobody.
 
-    id: the person's. scopes: what a service may do, as words of `db.Scope`.
+    id: the person's, or the service's. scopes: what a service may do, as words of `db.Scope`.
     """
 
     kind: ViewerKind
     id: UUID | None = None
     scopes: frozenset[str] = frozenset()
+
+    @property
+    def actor(self) -> str | None:
+        """How whoever did something is written down; None for nobody in particular."""
+        if self.id is None:
+            return None
+        return f"{'service' if self.kind is ViewerKind.SERVICE else 'user'}:{self.id}"
 
 
 ANONYMOUS = Viewer(ViewerKind.ANONYMOUS)

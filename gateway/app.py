@@ -31,6 +31,7 @@ from gateway.telemetry import RequestIds, Telemetry
 from gateway.tokens import Tokens
 from gateway.websocket import WebSocketEndpoint
 from resolvers.feed import Feed
+from resolvers.worker import Worker
 from schema.graph import graph
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def create_app(
     feed = Feed(database, window=settings.events_window)
     storage = Storage(settings.storage_url or (settings.data_dir.resolve() / "storage").as_uri())
     executor = Executor(database, documents, choose_points(settings, shared), settings, feed=feed, storage=storage)
+    worker = Worker(database, settings.terms)
     telemetry = Telemetry(database, settings, tracer_provider)
     health = Health(database, shared)
     endpoint = GraphQLEndpoint(executor, authenticator, telemetry, settings)
@@ -82,6 +84,9 @@ def create_app(
             life.push_async_callback(health.close)
             feed.start()
             life.push_async_callback(feed.close)
+            if settings.worker:
+                worker.start()
+                life.push_async_callback(worker.close)
             if shared:
                 from gateway.fanout import Fanout
 

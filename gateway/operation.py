@@ -159,6 +159,7 @@ class Executor:
         self.documents = documents
         self.points = points
         self.settings = settings
+        self.terms = settings.terms
 
     async def prepare(self, request: GraphQLRequest, caller: Caller) -> Operation:
         """The operation of a request, checked and priced. Raises RequestError, which takes points, too."""
@@ -230,7 +231,7 @@ class Executor:
     def context(self, operation: Operation, viewer: Viewer) -> Context:
         """A context to execute an operation in, once. Only a query is content with what a replica knows."""
         fresh = operation.type is not OperationType.QUERY
-        return Context(self.database, viewer, self.feed, self.storage, fresh=fresh)
+        return Context(self.database, viewer, self.feed, self.storage, self.terms, fresh=fresh)
 
     async def execute(self, operation: Operation, viewer: Viewer, trace: Trace, root: Any = None) -> ExecutionResult:
         """The result of an operation. root: of a subscription, the event."""

@@ -1,5 +1,7 @@
 """What an operator can set, by environment variables. Everything is checked at the start, all mistakes at once."""
 
+from datetime import timedelta
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +10,8 @@ from urllib.parse import urlsplit
 from jwt.algorithms import requires_cryptography
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from resolvers.terms import Terms
 
 SHORTEST_SECRET = 32
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -63,6 +67,7 @@ def _words(text: Any) -> Any:
     return text.replace(",", " ").split() if isinstance(text, str) else text
 
 
+Price = Annotated[Decimal, Field(ge=0, le=1_000_000)]
 DatabaseUrl = Annotated[str, AfterValidator(_postgresql)]
 RedisUrl = Annotated[str, AfterValidator(_redis)]
 StorageUrl = Annotated[str, AfterValidator(_storage)]
@@ -127,6 +132,30 @@ class Settings(BaseSettings):
     )
     jwt_issuer: str | None = Field(None, description="The issuer that a token must name. Unless set, any will do.")
 
+    worker: bool = Field(
+        True, description="Whether `serve` also does what happens by itself: charges and ends silent sessions."
+    )
+    input_token_price: Price = Field(
+        Decimal(0), description="What 1,000 tokens that a model is given cost, in credits."
+    )
+    output_token_price: Price = Field(Decimal(0), description="What 1,000 tokens that a model writes cost, in credits.")
+    platform_share: Decimal = Field(
+        Decimal(0), ge=0, le=1, description="The part of what people pay that creators do not get, from 0 to 1."
+    )
+    metering_interval: float = Field(
+        60,
+        ge=1,
+        le=3600,
+        description="How often the time of a session is charged in which nothing happens, in seconds.",
+    )
+    session_grace: float = Field(
+        300, ge=0, description="How long such a session is charged after its last message, in seconds."
+    )
+    abandoned_after: float = Field(1_800, ge=1, description="When such a session is ended, in seconds.")
+    pause_limit: float = Field(86_400, ge=1, description="When a paused session is ended, in seconds.")
+    demo_sessions: int = Field(3, ge=0, description="How many free demonstrations a person has.")
+    demo_length: float = Field(300, gt=0, description="How long a free demonstration is, in seconds.")
+
     max_tokens: int = Field(2_000, ge=1, description="Lexical tokens that a document may have.")
     max_depth: int = Field(12, ge=1, description="How deep fields may be nested.")
     max_aliases: int = Field(
@@ -182,6 +211,21 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         20, ge=0, description="How long a stopping node lets operations that run come to their end."
     )
+
+    @property
+    def terms(self) -> Terms:
+        """On what terms people talk."""
+        return Terms(
+            input_token_price=self.input_token_price,
+            output_token_price=self.output_token_price,
+            platform_share=self.platform_share,
+            metering_interval=timedelta(seconds=self.metering_interval),
+            session_grace=timedelta(seconds=self.session_grace),
+            abandoned_after=timedelta(seconds=self.abandoned_after),
+            pause_limit=timedelta(seconds=self.pause_limit),
+            demo_sessions=self.demo_sessions,
+            demo_length=timedelta(seconds=self.demo_length),
+        )
 
     @classmethod
     def read(cls, **given: Any) -> "Settings":

@@ -8,23 +8,25 @@ from db.engine import Database
 from db.storage import Storage
 from loaders.rows import Loaders
 from resolvers.feed import Feed
+from resolvers.terms import Terms
 
 Thing = TypeVar("Thing")
 
 
 class Context:
-    """The viewer, the loaders of one request, and what all requests share: the database, its feed, the files.
+    """The viewer, the loaders of one request, and what all requests share: the database, its feed, files and terms.
 
     fresh: whether the loaders must see what was committed a moment ago.
     """
 
     def __init__(
-        self, database: Database, viewer: Viewer, feed: Feed, storage: Storage, *, fresh: bool = False
+        self, database: Database, viewer: Viewer, feed: Feed, storage: Storage, terms: Terms, *, fresh: bool = False
     ) -> None:
         self.database = database
         self.viewer = viewer
         self.feed = feed
         self.storage = storage
+        self.terms = terms
         self.loaders = Loaders(database.primary if fresh else database, viewer)
         self._once: dict[Hashable, Any] = {}
 

@@ -1,8 +1,8 @@
 """What a viewer may not do."""
 
-from sqlalchemy import and_
+from sqlalchemy import and_, true
 
-from db import Row, Viewer
+from db import Row, Scope, Viewer, ViewerKind
 from db.base import NOBODY, Condition
 from loaders.columns import visible
 
@@ -17,9 +17,19 @@ class Forbidden(Exception):
 MAY_NOT_DO = "You may not do this. Sign in as somebody who may."
 
 
-def editable(row: type[Row], viewer: Viewer) -> Condition:
-    """Which rows a viewer may change, with the parameter `viewer_id`. Raises Forbidden where there can be none."""
+def editable(row: type[Row], viewer: Viewer, scope: Scope | None = None) -> Condition:
+    """Which rows a viewer may change, with the parameter `viewer_id`. Raises Forbidden where there can be none.
+
+    scope: with which a service may change all of them.
+    """
+    if viewer.kind is ViewerKind.SERVICE and scope in viewer.scopes:
+        return true()
     rules = row.rules_for(viewer.kind)
     if rules.editable is NOBODY:
         raise Forbidden(MAY_NOT_DO)
     return and_(visible(row, viewer.kind), rules.editable)
+
+
+def may_for_others(viewer: Viewer, scope: Scope) -> bool:
+    """Whether a viewer acts for other people: an admin, or a service with this scope."""
+    return viewer.kind is ViewerKind.ADMIN or (viewer.kind is ViewerKind.SERVICE and scope in viewer.scopes)

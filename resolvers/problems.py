@@ -1,13 +1,25 @@
 """Problems: why an action was not done, in words for whoever wanted it.
 
 Problem
-├── InvalidInput   a value that cannot be
-├── NotFound       an id that leads to nothing, or to nothing that one may change
-└── NameTaken      a name that belongs to another already
+├── InvalidInput            a value that cannot be
+├── NotFound                an id that leads to nothing, or to nothing that one may change
+├── NameTaken               a name that belongs to another already
+├── InsufficientCredits     a balance that does not reach
+├── CloneUnavailable        a clone that takes no sessions
+├── SessionAlreadyOpen      a second session with a clone
+├── WrongSessionStatus      a session that is not in the state for it
+├── SessionElsewhere        a session that another program keeps
+├── DemoUsedUp              a free demonstration too many
+├── AlreadyRated            a second rating
+├── RefundTooLarge          more than the session cost
+├── IdempotencyKeyReused    one key for two different requests
+└── IdempotencyInProgress   the same request, being done at this moment
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from db.errors import ConstraintViolated
 
@@ -39,6 +51,88 @@ class NameTaken(Problem):
         self.suggestion = suggestion
 
 
+class InsufficientCredits(Problem):
+    """A balance that does not reach. required, available: in credits."""
+
+    def __init__(self, required: Decimal, available: Decimal, *path: str) -> None:
+        super().__init__(f"This takes {required:f} credits, and there are {available:f}. Top up, and try again.", *path)
+        self.required = required
+        self.available = available
+
+
+class CloneUnavailable(Problem):
+    """This clone takes no sessions at the moment. Choose another one."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__), "clone_id")
+
+
+class SessionAlreadyOpen(Problem):
+    """A second session with the same clone. session_id: the first one."""
+
+    def __init__(self, session_id: UUID | None = None) -> None:
+        super().__init__("There is an open session with this clone. Go on with it, or end it first.", "clone_id")
+        self.session_id = session_id
+
+
+class WrongSessionStatus(Problem):
+    """A session that is not in the state for what was wanted. status: the one it is in."""
+
+    def __init__(self, status: str, *path: str) -> None:
+        super().__init__(WRONG_STATUS.get(status, f"The session is {status}."), *path)
+        self.status = status
+
+
+WRONG_STATUS = {
+    "active": "The session is going on. End it first, or pause it.",
+    "paused": "The session is paused. Resume it first.",
+    "ended": "The session is over, for good. Start another one.",
+}
+
+
+class SessionElsewhere(Problem):
+    """Another program opened this session, and bills it. Go on with it there."""
+
+    def __init__(self, *path: str) -> None:
+        super().__init__(str(self.__doc__), *path)
+
+
+class DemoUsedUp(Problem):
+    """There are no free demonstrations left. Start a session that is paid."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__), "demo")
+
+
+class AlreadyRated(Problem):
+    """The session was rated already, and that stays."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__), "id")
+
+
+class RefundTooLarge(Problem):
+    """More than the session cost. refundable: what can be given back, in credits."""
+
+    def __init__(self, refundable: Decimal) -> None:
+        super().__init__(f"At most {refundable:f} credits of this session can be given back.", "amount")
+        self.refundable = refundable
+
+
+class IdempotencyKeyReused(Problem):
+    """This key was sent with another request. Make a new key for each thing that is to be done once."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__), "idempotency_key")
+
+
+class IdempotencyInProgress(Problem):
+    """The same request is being done at this moment. Send it again, with the same key, to learn what came of it."""
+
+    def __init__(self) -> None:
+        super().__init__(str(self.__doc__), "idempotency_key")
+
+
 class Problems(Exception):
     """Several problems at once."""
 
@@ -56,6 +150,9 @@ class Problems(Exception):
 CONSTRAINTS: Final[Mapping[str, Problem]] = {
     "documents_name_key": NameTaken(None, "name"),
     "documents_domain_fkey": NotFound("domain", "domain_id"),
+    "message_sources_document_id_fkey": NotFound("document", "sources"),
+    "idx_sessions_open": SessionAlreadyOpen(),
+    "credit_entries_idempotency_key": IdempotencyKeyReused(),
 }
 """What it means that the database refuses a row, where it was not foreseen: somebody else was faster."""
 

@@ -55,7 +55,7 @@ async def find_service(database: Database, key: UUID | bytes) -> Service | None:
     id_, scopes, expires_at, last_used_at = rows[0]
     return Service(
         id_,
-        Viewer(ViewerKind.SERVICE, scopes=frozenset(scopes)),
+        Viewer(ViewerKind.SERVICE, id_, frozenset(scopes)),
         expires_at and expires_at.timestamp(),
         last_used_at is None or last_used_at.timestamp() < time.time() - NOTED_EACH.total_seconds(),
     )

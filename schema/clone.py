@@ -2,13 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
 
 import strawberry
 
 import db
+from resolvers import clone
+from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
-from schema.inputs import input_of
+from schema.field import Info
+from schema.ids import key_of
+from schema.inputs import changes, input_of
 from schema.node import Node
 from schema.scalars import JSON
 
@@ -61,6 +67,7 @@ class Clone(Node):
     qa_pairs = edges(db.QaPair.clone_id, "The questions that the clone has answers for.")
     memory_usage = edges(db.MemoryUsage.clone_id, "What the clone remembered, day by day.")
     analytics = edges(db.CreatorAnalytics.clone_id, "The clone's figures, day by day.")
+    creator_entries = edges(db.CreatorEntry.clone_id, "What the clone earned, the newest first.")
 
 
 @input_of(db.Clone, "What to change about a clone. What is left out stays as it is; null empties what can be empty.")
@@ -80,3 +87,12 @@ class UpdateCloneInput:
     max_tokens: strawberry.Maybe[int | None]
     is_published: strawberry.Maybe[bool | None]
     is_active: strawberry.Maybe[bool | None]
+
+
+@action(db.Clone)
+async def update_clone(
+    info: Info,
+    input: Annotated[UpdateCloneInput, strawberry.argument(description="What to change.")],  # noqa: A002
+) -> UUID:
+    """Change a clone of yours. Fields that are left out stay as they are."""
+    return await clone.update_clone(info.context, key_of(db.Clone, input.id), changes(input))

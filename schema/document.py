@@ -1,11 +1,18 @@
 """Documents, as the graph shows them."""
 
+from typing import Annotated
+from uuid import UUID
+
 import strawberry
 
 import db
+from resolvers import document
 from resolvers.upload import Upload
+from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.field import Info
+from schema.ids import key_of
 from schema.inputs import input_of
 from schema.node import Node
 
@@ -52,3 +59,12 @@ class UploadDocumentInput:
     domain_id: strawberry.ID = strawberry.field(description="The domain that it is about.")
     name: str
     file: Upload = strawberry.field(description="The file.")
+
+
+@action(db.Document)
+async def upload_document(
+    info: Info,
+    input: Annotated[UploadDocumentInput, strawberry.argument(description="What to keep.")],  # noqa: A002
+) -> UUID:
+    """Add a document of your own to a domain, with the file that goes with the request (`multipart/form-data`)."""
+    return await document.upload_document(info.context, key_of(db.Domain, input.domain_id), input.name, input.file)

@@ -10,9 +10,18 @@ import strawberry
 from strawberry.types.base import get_object_definition
 
 import db
+from resolvers.idempotency import Request
 from schema.field import RowField, Stored
 
 Made = TypeVar("Made", bound=type)
+
+
+def idempotency_key() -> Any:
+    """The field of a mutation's idempotency key."""
+    return strawberry.field(
+        description="A new UUID for each thing that is to be done once. Send the same one to try again: nothing is"
+        " done twice, and you get what came of it."
+    )
 
 
 class InputField(NamedTuple):
@@ -54,6 +63,12 @@ def changes(given: Any) -> dict[str, Any]:
     """The values of an input that were given, null among them, of those fields that may be left out."""
     values = {name: getattr(given, name) for name in get_annotations(type(given))}
     return {name: value.value for name, value in values.items() if isinstance(value, strawberry.Some)}
+
+
+def request(mutation: str, given: Any) -> Request:
+    """What a mutation with an idempotency key was sent with."""
+    values: dict[str, Any] = strawberry.asdict(given)
+    return Request(mutation, given.idempotency_key, values)
 
 
 def fields_of(row: type[db.Row]) -> Iterator[RowField]:

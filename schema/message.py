@@ -2,10 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
 
 import db
+from resolvers import message
+from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.field import Info
+from schema.ids import key_of
+from schema.inputs import idempotency_key, input_of, request
 from schema.node import Node
 from schema.scalars import JSON
 
@@ -43,3 +52,56 @@ class MessageSource(Node):
 
     message = edge(db.MessageSource.message_id, db.Message.id, "The answer.")
     document = edge(db.MessageSource.document_id, db.Document.id, "The document.")
+
+
+@strawberry.input(description="A passage that an answer was drawn from.")
+class SourceInput:
+    """A source of an answer."""
+
+    document_id: strawberry.ID = strawberry.field(description="The document.")
+    passage: str = strawberry.field(description="The words of the document.")
+    score: float | None = strawberry.field(description="How well it fits the question; higher is better.", default=None)
+
+
+@input_of(db.Message, "A message to be kept, with what it is charged by.")
+class RecordMessageInput:
+    """A message that was said elsewhere."""
+
+    idempotency_key: UUID = idempotency_key()
+    session_id: strawberry.ID = strawberry.field(description="The session.")
+    sender_type: db.SenderType
+    content: str
+    context_used: str | None = strawberry.field(description="What the clone was given to answer from.", default=None)
+    input_tokens: int = strawberry.field(description="How many tokens the model was given.", default=0)
+    output_tokens: int = strawberry.field(description="How many tokens the model wrote.", default=0)
+    cost: Decimal | None = strawberry.field(
+        description="What it costs, in credits, if that does not follow from the tokens. Only services say that.",
+        default=None,
+    )
+    attachments: list[JSON] = strawberry.field(description="What is attached.", default_factory=list)
+    sources: list[SourceInput] = strawberry.field(
+        description="The passages that an answer was drawn from, the best first.", default_factory=list
+    )
+
+
+@action(db.Message)
+async def record_message(
+    info: Info,
+    input: Annotated[RecordMessageInput, strawberry.argument(description="What was said.")],  # noqa: A002
+) -> UUID:
+    """Keep a message of a session, and charge it. A chat back end records both sides with a service token."""
+    wanted = message.Record(
+        session_id=key_of(db.Session, input.session_id),
+        sender_type=input.sender_type,
+        content=input.content,
+        context_used=input.context_used,
+        input_tokens=input.input_tokens,
+        output_tokens=input.output_tokens,
+        cost=input.cost,
+        attachments=input.attachments,
+        sources=[
+            message.Source(key_of(db.Document, source.document_id), source.passage, source.score)
+            for source in input.sources
+        ],
+    )
+    return await message.record(info.context, request("recordMessage", input), wanted)

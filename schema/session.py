@@ -2,10 +2,19 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
 
 import db
+from resolvers import session
+from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.field import Info
+from schema.ids import key_of
+from schema.inputs import idempotency_key, request
 from schema.node import Node
 from schema.scalars import JSON
 
@@ -27,6 +36,11 @@ class Session(Node):
     demo_mode: bool
     session_metadata: JSON | None
     transcript_shared_at: datetime | None
+    last_active_at: datetime | None
+    metered_until: datetime | None
+    billable_seconds: Decimal
+    time_cost: Decimal
+    end_reason: db.EndReason | None
     created_at: datetime
     updated_at: datetime
 
@@ -34,3 +48,106 @@ class Session(Node):
     clone = edge(db.Session.clone_id, db.Clone.id, "Who answers.")
     messages = edges(db.Message.session_id, "The messages, in the order they were written.")
     credit_entries = edges(db.CreditEntry.session_id, "What the session cost, charge by charge.")
+    creator_entries = edges(db.CreatorEntry.session_id, "What the clone earned in it, charge by charge.")
+
+
+@strawberry.input(description="A session to be.")
+class StartSessionInput:
+    """What a session is started with."""
+
+    idempotency_key: UUID = idempotency_key()
+    clone_id: strawberry.ID = strawberry.field(description="Who is to answer.")
+    session_type: db.SessionType = strawberry.field(description="How the session is held.", default=db.SessionType.CHAT)
+    demo: bool = strawberry.field(
+        description="Whether it is to be a free demonstration, of which everybody has a few, and short ones.",
+        default=False,
+    )
+    user_id: strawberry.ID | None = strawberry.field(
+        description="Who pays: yourself, unless you are a service or an admin that acts for somebody.", default=None
+    )
+
+
+@action(db.Session)
+async def start_session(
+    info: Info,
+    input: Annotated[StartSessionInput, strawberry.argument(description="What to start.")],  # noqa: A002
+) -> UUID:
+    """Open a session with a clone, at the price that it has now. The balance must reach for a minute."""
+    wanted = session.Start(
+        key_of(db.Clone, input.clone_id),
+        input.session_type,
+        input.demo,
+        key_of(db.User, input.user_id) if input.user_id else None,
+    )
+    return await session.start(info.context, request("startSession", input), wanted)
+
+
+@strawberry.input(description="A session of yours.")
+class SessionInput:
+    """Which session something is to be done with."""
+
+    idempotency_key: UUID = idempotency_key()
+    id: strawberry.ID = strawberry.field(description="The session.")
+
+
+Chosen = Annotated[SessionInput, strawberry.argument(description="Which session.")]
+
+
+@action(db.Session)
+async def pause_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+    """Stop a session's clock: a pause is free. If there is nothing left to go on with, the session ends instead."""
+    return await session.pause(info.context, request("pauseSession", input), key_of(db.Session, input.id))
+
+
+@action(db.Session)
+async def resume_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+    """Go on with a paused session. The balance must reach for a minute."""
+    return await session.resume(info.context, request("resumeSession", input), key_of(db.Session, input.id))
+
+
+@action(db.Session)
+async def end_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+    """End a session, for good. Its time is charged until now."""
+    return await session.end(info.context, request("endSession", input), key_of(db.Session, input.id))
+
+
+@strawberry.input(description="What you thought of a session.")
+class RateSessionInput:
+    """A rating."""
+
+    idempotency_key: UUID = idempotency_key()
+    id: strawberry.ID = strawberry.field(description="The session.")
+    rating: int = strawberry.field(description="From 1, the worst, to 5, the best.")
+    feedback: str | None = strawberry.field(description="Why, in your words.", default=None)
+
+
+@action(db.Session)
+async def rate_session(
+    info: Info,
+    input: Annotated[RateSessionInput, strawberry.argument(description="The rating.")],  # noqa: A002
+) -> UUID:
+    """Rate a session that is over, once. The clone's mean follows at once."""
+    return await session.rate(
+        info.context, request("rateSession", input), key_of(db.Session, input.id), input.rating, input.feedback
+    )
+
+
+@strawberry.input(description="What to give back of a session's cost.")
+class RefundSessionInput:
+    """A refund."""
+
+    idempotency_key: UUID = idempotency_key()
+    id: strawberry.ID = strawberry.field(description="The session.")
+    amount: Decimal | None = strawberry.field(description="How many credits; all that is left, if null.", default=None)
+    reason: str | None = strawberry.field(description="Why; the person can read it.", default=None)
+
+
+@action(db.Session)
+async def refund_session(
+    info: Info,
+    input: Annotated[RefundSessionInput, strawberry.argument(description="The refund.")],  # noqa: A002
+) -> UUID:
+    """Give back what a session cost, or a part of it. The clone's earning is taken back with it. For admins."""
+    return await session.refund(
+        info.context, request("refundSession", input), key_of(db.Session, input.id), input.amount, input.reason
+    )

@@ -33,6 +33,7 @@ class User(Node):
     clones = edges(db.Clone.creator_id, "The clones that this person created.")
     sessions = edges(db.Session.user_id, "The sessions that this person paid for.")
     credit_entries = edges(db.CreditEntry.user_id, "The movements of this person's balance, the newest first.")
+    creator_entries = edges(db.CreatorEntry.creator_id, "What this creator's clones earned, the newest first.")
     creator_analytics = edges(db.CreatorAnalytics.creator_id, "This creator's days, one row for each clone and day.")
     owned_domains = edges(db.Domain.owner_id, "The domains that this person owns.")
     owned_experts = edges(db.Expert.owner_id, "The experts that this person owns.")

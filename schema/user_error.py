@@ -1,10 +1,15 @@
 """User errors: why a mutation did nothing, as the graph shows it."""
 
+from decimal import Decimal
 from enum import Enum
 from typing import Any, NamedTuple
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
+
+import db
+from schema import ids
+from schema.words import word_in
 
 
 class Told(NamedTuple):
@@ -20,6 +25,24 @@ class UserErrorCode(Enum):
     INVALID_INPUT = strawberry.enum_value("InvalidInput", description="A value cannot be.")
     NOT_FOUND = strawberry.enum_value("NotFound", description="There is nothing with an id that you may use so.")
     NAME_TAKEN = strawberry.enum_value("NameTaken", description="Another one has the name already.")
+    INSUFFICIENT_CREDITS = strawberry.enum_value("InsufficientCredits", description="The balance does not reach.")
+    CLONE_UNAVAILABLE = strawberry.enum_value("CloneUnavailable", description="The clone takes no sessions.")
+    SESSION_ALREADY_OPEN = strawberry.enum_value(
+        "SessionAlreadyOpen", description="There is an open session with the clone."
+    )
+    WRONG_SESSION_STATUS = strawberry.enum_value(
+        "WrongSessionStatus", description="The session is not in the state for it."
+    )
+    SESSION_ELSEWHERE = strawberry.enum_value("SessionElsewhere", description="Another program keeps the session.")
+    DEMO_USED_UP = strawberry.enum_value("DemoUsedUp", description="There are no free demonstrations left.")
+    ALREADY_RATED = strawberry.enum_value("AlreadyRated", description="The session was rated before.")
+    REFUND_TOO_LARGE = strawberry.enum_value("RefundTooLarge", description="The session did not cost that much.")
+    IDEMPOTENCY_KEY_REUSED = strawberry.enum_value(
+        "IdempotencyKeyReused", description="The key was sent with another request."
+    )
+    IDEMPOTENCY_IN_PROGRESS = strawberry.enum_value(
+        "IdempotencyInProgress", description="The same request is being done at this moment."
+    )
 
 
 def _code(root: strawberry.Parent[Told]) -> UserErrorCode:
@@ -32,6 +55,32 @@ def _message(root: strawberry.Parent[Told]) -> str:
 
 def _path(root: strawberry.Parent[Told]) -> list[str]:
     return ["input", *map(to_camel_case, root.problem.path)]
+
+
+def _required(root: strawberry.Parent[Told]) -> Decimal:
+    required: Decimal = root.problem.required
+    return required
+
+
+def _available(root: strawberry.Parent[Told]) -> Decimal:
+    available: Decimal = root.problem.available
+    return available
+
+
+def _refundable(root: strawberry.Parent[Told]) -> Decimal:
+    refundable: Decimal = root.problem.refundable
+    return refundable
+
+
+def _status(root: strawberry.Parent[Told]) -> db.SessionStatus:
+    status = word_in(db.SessionStatus, root.problem.status)
+    assert isinstance(status, db.SessionStatus)
+    return status
+
+
+def _session_id(root: strawberry.Parent[Told]) -> strawberry.ID | None:
+    key = root.problem.session_id
+    return strawberry.ID(ids.global_id(db.Session, key)) if key else None
 
 
 def _suggestion(root: strawberry.Parent[Told]) -> str | None:
@@ -79,5 +128,78 @@ class NameTaken(UserError):
     suggestion: str | None = strawberry.field(resolver=_suggestion, description="A name that was free a moment ago.")
 
 
-CONCRETE = (InvalidInput, NotFound, NameTaken)
+@strawberry.type(description="The balance does not reach.")
+class InsufficientCredits(UserError):
+    """A balance that does not reach."""
+
+    required: Decimal = strawberry.field(resolver=_required, description="What it takes, in credits.")
+    available: Decimal = strawberry.field(resolver=_available, description="What there is, in credits.")
+
+
+@strawberry.type(description="The clone takes no sessions at the moment.")
+class CloneUnavailable(UserError):
+    """A clone that takes no sessions."""
+
+
+@strawberry.type(description="There is an open session with the clone already, and one at a time is enough.")
+class SessionAlreadyOpen(UserError):
+    """A second session with a clone."""
+
+    session_id: strawberry.ID | None = strawberry.field(resolver=_session_id, description="The open one.")
+
+
+@strawberry.type(description="The session is not in the state for it: paused, going on, or over.")
+class WrongSessionStatus(UserError):
+    """A session that is not in the state for what was wanted."""
+
+    status: db.SessionStatus = strawberry.field(resolver=_status, description="The state it is in.")
+
+
+@strawberry.type(description="Another program opened the session, and bills it.")
+class SessionElsewhere(UserError):
+    """A session that another program keeps."""
+
+
+@strawberry.type(description="There are no free demonstrations left.")
+class DemoUsedUp(UserError):
+    """A free demonstration too many."""
+
+
+@strawberry.type(description="The session was rated before, and that stays.")
+class AlreadyRated(UserError):
+    """A second rating."""
+
+
+@strawberry.type(description="The session did not cost that much.")
+class RefundTooLarge(UserError):
+    """More than a session cost."""
+
+    refundable: Decimal = strawberry.field(resolver=_refundable, description="What can be given back, in credits.")
+
+
+@strawberry.type(description="The key was sent with another request. Each thing to be done once has a key of its own.")
+class IdempotencyKeyReused(UserError):
+    """One key for two different requests."""
+
+
+@strawberry.type(description="The same request is being done at this moment. Send it again to learn what came of it.")
+class IdempotencyInProgress(UserError):
+    """The same request, being done at this moment."""
+
+
+CONCRETE = (
+    InvalidInput,
+    NotFound,
+    NameTaken,
+    InsufficientCredits,
+    CloneUnavailable,
+    SessionAlreadyOpen,
+    WrongSessionStatus,
+    SessionElsewhere,
+    DemoUsedUp,
+    AlreadyRated,
+    RefundTooLarge,
+    IdempotencyKeyReused,
+    IdempotencyInProgress,
+)
 """Types that only an interface leads to, and that the graph must be told of."""

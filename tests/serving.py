@@ -87,8 +87,11 @@ def serving(
     tracer_provider: TracerProvider | None = None,
     **options: Any,
 ) -> Iterator[Gateway]:
-    """A gateway over this database, for as long as the block. options: those of the database."""
-    chosen = Settings.read(**(settings or {}))
+    """A gateway over this database, for as long as the block. options: those of the database.
+
+    Nothing happens by itself unless the settings say so: most tests share what they look at.
+    """
+    chosen = Settings.read(**({"worker": False} | (settings or {})))
     tokens = Tokens("a secret for the tests, long enough", chosen)
     gateway = Gateway("", database_url, tokens)
 

@@ -323,11 +323,11 @@ def test_the_first_of_the_cast_has_a_rich_graph(demo_database: str) -> None:
 
 def test_whoever_is_out_of_credits_cannot_pay_another_minute(demo_database: str) -> None:
     ending = """
-        SELECT credits_remaining < rate_per_minute, session_metadata ->> 'end_reason'
+        SELECT credits_remaining < rate_per_minute, end_reason
         FROM sessions JOIN user_profiles ON user_profiles.id = user_id
         WHERE email = 'luca@example.com' ORDER BY start_time DESC LIMIT 1
     """
-    assert fetch(demo_database, ending) == [(True, "CREDITS_EXHAUSTED")]
+    assert fetch(demo_database, ending) == [(True, "credits_exhausted")]
 
 
 # Loading

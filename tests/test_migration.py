@@ -600,15 +600,14 @@ def test_a_program_that_names_updated_at_itself_is_not_overruled(database: str) 
         "UPDATE credit_entries SET amount = 2",
         "DELETE FROM credit_entries",
         "TRUNCATE credit_entries",
-        "TRUNCATE user_profiles CASCADE",
     ],
 )
 def test_credit_entries_cannot_be_changed(database: str, change: str) -> None:
     execute(
         database,
         "INSERT INTO user_profiles (email, full_name) VALUES ('eve@example.com', 'Eve');"
-        "INSERT INTO credit_entries (user_id, amount, kind, balance_after)"
-        " SELECT id, 1, 'opening', 1 FROM user_profiles",
+        "INSERT INTO credit_entries (user_id, amount, kind, balance_after, spent_after)"
+        " SELECT id, 1, 'opening', 1, 0 FROM user_profiles",
     )
 
     with pytest.raises(asyncpg.RestrictViolationError, match="credit_entries is append-only"):

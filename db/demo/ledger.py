@@ -27,6 +27,7 @@ class Entry:
     kind: CreditEntryKind
     amount: Decimal
     balance_after: Decimal
+    spent_after: Decimal
     session_id: UUID | None
     message_id: UUID | None
 
@@ -61,7 +62,7 @@ class Account:
         if self.balance < 0 or (self.entries and at <= self.last_entry_at):
             message = f"{self.person.key} cannot move {amount} at {at}."
             raise ValueError(message)
-        self.entries.append(Entry(at, kind, amount, self.balance, session_id, message_id))
+        self.entries.append(Entry(at, kind, amount, self.balance, self.spent, session_id, message_id))
 
     def add_to(self, batch: Batch) -> None:
         """Add the entries' rows."""
@@ -76,6 +77,7 @@ class Account:
                 session_id=entry.session_id,
                 message_id=entry.message_id,
                 balance_after=entry.balance_after,
+                spent_after=entry.spent_after,
                 idempotency_key=None if entry.kind is CreditEntryKind.OPENING else stable_id(entry.at, "key", *name),
                 created_at=entry.at,
             )

@@ -21,6 +21,17 @@ CONFIGURE_ASSISTANTS = """
 """
 """Assistants and configurations refer to each other, so this half of the reference comes last."""
 
+SHARE_OUT = """
+    INSERT INTO creator_entries (id, creator_id, clone_id, amount, kind, session_id, credit_entry_id, earned_after,
+        created_at)
+    SELECT md5('creator entry ' || paid.id)::uuid, creator_id, clone_id, -amount,
+        CASE kind WHEN 'refund' THEN 'refund' ELSE 'earning' END, session_id, paid.id,
+        sum(-amount) OVER (PARTITION BY clone_id ORDER BY paid.created_at, paid.id), paid.created_at
+    FROM credit_entries AS paid JOIN sessions ON sessions.id = session_id JOIN clones ON clones.id = clone_id
+    ORDER BY paid.created_at, paid.id
+"""
+"""What people paid for sessions, their clones have earned."""
+
 FORGET_EVENTS = "DELETE FROM events WHERE transaction_id = pg_current_xact_id()"
 """Nobody has waited for rows that were not there."""
 
@@ -68,6 +79,7 @@ async def _fill(connection: Connection, scale: Scale, progress: Progress | None)
             if progress:
                 progress(table, done[table], wanted[table])
     await connection.execute(CONFIGURE_ASSISTANTS)
+    await connection.execute(SHARE_OUT)
     await connection.execute(FORGET_EVENTS)
     await connection.execute("ANALYZE")
 

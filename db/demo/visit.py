@@ -7,7 +7,7 @@ from functools import cached_property
 from uuid import UUID
 
 import db
-from db import SenderType, SessionStatus, SessionType
+from db import EndReason, SenderType, SessionStatus, SessionType
 from db.demo.batch import Batch
 from db.demo.cast import Person
 from db.demo.chance import Dice, stable_id
@@ -19,6 +19,9 @@ from db.demo.talk import Message, talk
 
 TICK = timedelta(seconds=3)
 """Sessions last a whole number of ticks, because a twentieth of a minute is exact in decimals and a second is not."""
+
+SECONDS = 60
+"""In a minute."""
 
 KINDS = {SessionType.CHAT: 70, SessionType.VOICE: 20, SessionType.VIDEO: 10}
 APPS = ("web", "ios", "android")
@@ -61,6 +64,13 @@ class Visit:
     def end(self) -> datetime | None:
         """When it ended."""
         return self.start + self.talked + self.paused if self.status is SessionStatus.ENDED else None
+
+    @property
+    def end_reason(self) -> EndReason | None:
+        """Why it ended."""
+        if not self.end:
+            return None
+        return EndReason.CREDITS_EXHAUSTED if self.ran_out else EndReason.USER
 
     @property
     def minutes(self) -> Decimal:
@@ -136,11 +146,6 @@ def _feedback(rating: int, chance: Dice) -> str:
 
 def add_visit(batch: Batch, visit: Visit) -> None:
     """Add the rows of a session, its messages and their sources."""
-    notes: dict[str, object] = {"app": visit.app}
-    if visit.end:
-        notes["end_reason"] = "CREDITS_EXHAUSTED" if visit.ran_out else "USER"
-    if visit.paused:
-        notes["paused_seconds"] = int(visit.paused.total_seconds())
     batch.add(
         db.Session,
         id=visit.id,
@@ -157,10 +162,15 @@ def add_visit(batch: Batch, visit: Visit) -> None:
         user_rating=visit.rating,
         user_feedback=visit.feedback,
         demo_mode=visit.is_demo,
-        session_metadata=notes,
+        session_metadata={"app": visit.app},
         created_at=visit.start,
         updated_at=visit.settled_at,
         transcript_shared_at=visit.end if visit.is_shared else None,
+        last_active_at=visit.end or visit.settled_at,
+        metered_until=visit.settled_at if visit.status is SessionStatus.ACTIVE else None,
+        billable_seconds=visit.minutes * SECONDS,
+        time_cost=visit.time_cost,
+        end_reason=visit.end_reason,
     )
     for number, message in enumerate(visit.messages):
         _add_message(batch, visit, message, visit.message_id(number))

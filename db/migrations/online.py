@@ -5,7 +5,7 @@ never locked by us in an order that an old program would deadlock with. The pric
 is run again from its beginning, so every statement must bear being repeated.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 from alembic import op
@@ -40,13 +40,14 @@ def by_column(columns: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def build_indexes(indexes: Mapping[str, str]) -> None:
+def build_indexes(indexes: Mapping[str, str], *, unique: Collection[str] = ()) -> None:
     """Build indexes, given by name and by what they are on, while others go on writing."""
     with _patience():
         for name, target in indexes.items():
             if _is_half_built(name):
                 op.execute(f"DROP INDEX CONCURRENTLY {name}")
-            op.execute(f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON {target}")
+            kind = "UNIQUE INDEX" if name in unique else "INDEX"
+            op.execute(f"CREATE {kind} CONCURRENTLY IF NOT EXISTS {name} ON {target}")
 
 
 def drop_indexes(names: Iterable[str]) -> None:
@@ -54,6 +55,33 @@ def drop_indexes(names: Iterable[str]) -> None:
     with _patience():
         for name in names:
             op.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def replace_trigger(table: str, name: str, definition: str) -> None:
+    """Make a constraint trigger, of which there is no CREATE OR REPLACE."""
+    _at_once([[f"DROP TRIGGER IF EXISTS {name} ON {table};", f"CREATE CONSTRAINT TRIGGER {name} {definition};"]])
+
+
+def in_pages(table: str, statement: str) -> None:
+    """Run a statement for a thousand rows at a time, by the array `ids`, which are locked for as long only.
+
+    The statement sees what was committed before they were locked. Cut off, it is run again for all of them.
+    """
+    one_by_one(f"""
+        DO $do$ DECLARE
+            ids uuid[] := ARRAY['00000000-0000-0000-0000-000000000000'];
+        BEGIN
+            LOOP
+                ids := ARRAY(
+                    SELECT id FROM {table} WHERE id > ids[array_upper(ids, 1)]
+                    ORDER BY id LIMIT 1000 FOR NO KEY UPDATE
+                );
+                EXIT WHEN ids = '{{}}';
+                {statement};
+                COMMIT;
+            END LOOP;
+        END $do$
+    """)  # noqa: S608 (of our own words)
 
 
 def tell_changes(tables: Mapping[str, str]) -> None:
