@@ -65,7 +65,7 @@ class CreditEntry(Row):
     balance_after: Mapped[Decimal] = money(doc="The balance after it, in credits.", private=True)
     spent_after: Mapped[Decimal] = money(doc="What the person had spent in all after it, in credits.", private=True)
     actor: Mapped[str | None] = column(
-        doc="Who moved it: `user:` or `service:` and the id; null if time did, or another program.", private=True
+        doc="Who moved it: `user:` or `service:` and the id; null if time did, or another program."
     )
     reason: Mapped[str | None] = column(doc="What whoever moved it wrote about it.", private=True)
     idempotency_key: Mapped[UUID | None] = column(Uuid, doc="The key under which the mutation was sent.", private=True)

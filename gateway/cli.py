@@ -26,6 +26,7 @@ from gateway.explorer import Explorer
 from gateway.logs import set_up_logging
 from gateway.settings import Settings, SettingsError, reference
 from resolvers import service_token, trusted_document
+from resolvers.terms import THOUSAND
 from resolvers.viewer import find_by_email
 
 out = Console()
@@ -76,13 +77,14 @@ def run_demo(
     from gateway.app import create_app
 
     process.end_in_order()
-    settings = _settings(data_dir, development=True)
+    settings = _settings(data_dir, development=True, output_token_price=demo.CREDITS_PER_TOKEN * THOUSAND)
     set_up_logging(settings.log_level)
     listener = process.listen(host, port)
     with process.database_url(settings) as url:
         _say_where(settings)
         _upgrade(url)
         _load_demo(url, scale)
+        asyncio.run(demo.go_on(url))
         tokens = process.tokens(settings, demo=True)
         explorer = Explorer.of_demo(tokens)
         address = f"http://{host}:{listener.getsockname()[1]}/"

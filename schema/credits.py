@@ -10,7 +10,7 @@ import strawberry
 import db
 from resolvers import credits  # noqa: A004 (what the graph and the database call it)
 from schema.action import action
-from schema.edge import edge
+from schema.edge import edge, edges
 from schema.entity import entity
 from schema.field import Info
 from schema.ids import key_of
@@ -33,6 +33,7 @@ class CreditEntry(Node):
     user = edge(db.CreditEntry.user_id, db.User.id, "Whose balance moved.")
     session = edge(db.CreditEntry.session_id, db.Session.id, "The session it paid for.")
     message = edge(db.CreditEntry.message_id, db.Message.id, "The message it paid for.")
+    creator_entries = edges(db.CreatorEntry.credit_entry_id, "What the clone earned by it.")
 
 
 @strawberry.input(description="Credits that somebody bought.")

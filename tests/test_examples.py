@@ -1,8 +1,10 @@
+import asyncio
 import json
 
 import pytest
 from graphql import OperationType, parse, validate
 
+from db import demo
 from gateway.explorer import TOUR, Example, examples
 from schema.graph import core_schema
 from tests.serving import CAST, Gateway
@@ -24,6 +26,7 @@ def test_an_example_answers_with_something_to_see(gateway: Gateway, example: Exa
 
 @pytest.mark.parametrize("example", CHANGES, ids=lambda example: example.name)
 def test_an_example_of_a_change_makes_it(own_gateway: Gateway, example: Example) -> None:
+    asyncio.run(demo.go_on(own_gateway.database_url))
     variables = example.variables or {}
     headers = own_gateway.headers(KEYS.get(example.as_ or ""))
     if variables["input"].get("file", ...) is None:

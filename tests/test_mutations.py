@@ -1,11 +1,13 @@
 """What can be changed, by whom, and how one is told why not."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from graphql import OperationType
 
+from db import demo
 from gateway.explorer import Example, examples
 from tests.conftest import fresh_database
 from tests.serving import Answer, Gateway, serving
@@ -38,6 +40,7 @@ EXAMPLES = [
 def changing(server_url: str, template: str) -> Iterator[Gateway]:
     """A gateway over demo data that the tests of this file may change."""
     with fresh_database(server_url, template) as url, serving(url) as gateway:
+        asyncio.run(demo.go_on(url))
         yield gateway
 
 
@@ -197,8 +200,9 @@ def test_an_answer_is_read_where_it_was_written(changing: Gateway, own_database:
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_an_example_of_a_mutation_can_be_run_again(changing: Gateway, example: Example) -> None:
+    variables = example.variables or {}
     for _ in range(2):
-        answer = changing.ask(example.query, as_=KEYS[example.as_ or ""], **(example.variables or {}))
+        answer = changing.ask(example.query, as_=KEYS[example.as_ or ""], **variables)
 
         for payload in answer.data.values():
             assert payload["userErrors"] == []

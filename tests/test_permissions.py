@@ -142,10 +142,11 @@ RULES = {
     "CreditEntry": Rule(
         user="user_id = $1",
         creator=f"user_id = $1 OR session_id IN ({SERVED_SESSIONS})",
-        private=("balanceAfter", "idempotencyKey"),
+        private=("balanceAfter", "spentAfter", "reason", "idempotencyKey"),
         private_to_user="user_id = $1",
         private_to_creator="user_id = $1",
     ),
+    "CreatorEntry": Rule(creator="creator_id = $1"),
 }  # fmt: skip
 
 CASES = [(entity, role) for entity in RULES for role in ROLES]

@@ -10,7 +10,8 @@ Everything is drawn with dice that always fall the same way: a scale is the same
 """
 
 from db.demo.cast import ACTIVE, CAST, Person
-from db.demo.load import NotEmpty, load
+from db.demo.load import NotEmpty, go_on, load
 from db.demo.scale import Scale
+from db.demo.talk import CREDITS_PER_TOKEN
 
-__all__ = ["ACTIVE", "CAST", "NotEmpty", "Person", "Scale", "load"]
+__all__ = ["ACTIVE", "CAST", "CREDITS_PER_TOKEN", "NotEmpty", "Person", "Scale", "go_on", "load"]

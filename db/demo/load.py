@@ -4,7 +4,7 @@ from collections import Counter
 
 import asyncpg
 
-from db import Base
+from db import Base, CreatorEntry
 from db.demo.batch import Connection, Progress, copy, use_json
 from db.demo.people import stranger
 from db.demo.scale import Scale
@@ -36,6 +36,13 @@ FORGET_EVENTS = "DELETE FROM events WHERE transaction_id = pg_current_xact_id()"
 """Nobody has waited for rows that were not there."""
 
 
+GO_ON = """
+    UPDATE sessions
+    SET last_active_at = clock_timestamp(), metered_until = CASE status WHEN 'active' THEN clock_timestamp() END
+    WHERE status <> 'ended' AND last_active_at IS NOT NULL
+"""
+
+
 class NotEmpty(DatabaseError):
     """The database has people in it already, and they are not those of this demo."""
 
@@ -55,6 +62,15 @@ async def load(url: str, scale: Scale, progress: Progress | None = None) -> dict
             if not await _is_loaded(connection, scale):
                 await _fill(connection, scale, progress)
             return await _counts(connection)
+    finally:
+        await connection.close()
+
+
+async def go_on(url: str) -> None:
+    """Let the sessions that are open in the story go on from now, and not from the moment that it shows."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(GO_ON)
     finally:
         await connection.close()
 
@@ -79,7 +95,9 @@ async def _fill(connection: Connection, scale: Scale, progress: Progress | None)
             if progress:
                 progress(table, done[table], wanted[table])
     await connection.execute(CONFIGURE_ASSISTANTS)
-    await connection.execute(SHARE_OUT)
+    earned = int((await connection.execute(SHARE_OUT)).rpartition(" ")[2])
+    if progress:
+        progress(CreatorEntry.__tablename__, earned, earned)
     await connection.execute(FORGET_EVENTS)
     await connection.execute("ANALYZE")
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
 from graphql import FieldNode, OperationDefinitionNode, OperationType, parse
@@ -31,6 +32,7 @@ CloneGraph from its wheel, which has it.
 """Nothing is loaded from elsewhere instead: a script of a CDN would hold the tokens of whoever types them in here."""
 
 TOUR = "Tour"
+NEW_KEY = "NEW KEY"
 
 
 @dataclass(frozen=True)
@@ -46,14 +48,15 @@ class Example:
     group: str
     operation: OperationType
     fields: tuple[str, ...]
-    variables: dict[str, Any] | None = None
+    variables_text: str | None = None
     as_: str | None = None
 
     @classmethod
     def read(cls, text: str, group: str | None = None) -> "Example":
         """The example in a text that starts with comments: `# name: ...`, `# description: ...`.
 
-        Two more may follow: `# as: ...`, the e-mail address of the person it is for, and `# variables: {...}`.
+        Two more may follow: `# as: ...`, the e-mail address of the person it is for, and `# variables: {...}`, in
+        which `NEW KEY` stands for an idempotency key.
         """
         head: dict[str, str] = {}
         lines = text.strip().splitlines()
@@ -71,13 +74,22 @@ class Example:
             fields=tuple(
                 field.name.value for field in operation.selection_set.selections if isinstance(field, FieldNode)
             ),
-            variables=orjson.loads(head["variables"]) if "variables" in head else None,
+            variables_text=head.get("variables"),
             as_=head.get("as"),
         )
 
     def to_json(self) -> dict[str, Any]:
         """The example as the page wants it."""
-        return {key.rstrip("_"): value for key, value in asdict(self).items()}
+        shown = {key.rstrip("_"): value for key, value in asdict(self).items() if key != "variables_text"}
+        return {**shown, "variables": self.variables}
+
+    @property
+    def variables(self) -> dict[str, Any] | None:
+        """The variables, with idempotency keys that nobody has used before."""
+        if self.variables_text is None:
+            return None
+        variables: dict[str, Any] = orjson.loads(re.sub(NEW_KEY, lambda _: str(uuid4()), self.variables_text))
+        return variables
 
 
 @dataclass(frozen=True)
