@@ -48,7 +48,7 @@ class EndReason(Words):
 
     USER = "user", "The person ended it."
     OPERATOR = "operator", "A service or an admin ended it."
-    CREDITS_EXHAUSTED = "credits_exhausted", "The credits did not reach for another minute."
+    CREDITS_EXHAUSTED = "credits_exhausted", "The credits did not reach to the end of a minute."
     DEMO_OVER = "demo_over", "It was a free demonstration, and its time was up."
     ABANDONED = "abandoned", "Nobody said anything for long."
     UNKNOWN = "unknown", "A word that is not in this list."

@@ -142,6 +142,12 @@ class Meter:
             raise SessionElsewhere(*path)
 
     @property
+    def minute_to_go(self) -> Decimal:
+        """What it takes to go on to the end of the minute that has begun, in credits."""
+        begun = (self.billable_seconds // MINUTE + 1) * MINUTE
+        return price_of_time(begun, self.rate) - self.time_cost
+
+    @property
     def is_used_up(self) -> bool:
         """Whether it was a demonstration, and its time is up."""
         return self.demo_mode and self.billable_seconds >= _seconds(self.terms.demo_length)
@@ -166,10 +172,10 @@ class Meter:
         self.metered_until = max(until, self.metered_until)
 
     def end_if_due(self) -> None:
-        """End the session if it cannot go on: a demonstration is over, or another minute cannot be paid."""
+        """End the session if it cannot go on: a demonstration is over, or the minute that has begun cannot be paid."""
         if self.is_used_up:
             self.end(EndReason.DEMO_OVER)
-        elif self.unpaid or self.balance < self.rate:
+        elif self.unpaid or self.balance < self.minute_to_go:
             self.end(EndReason.CREDITS_EXHAUSTED)
 
     async def charge(

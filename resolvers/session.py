@@ -25,7 +25,7 @@ from resolvers.problems import (
     SessionAlreadyOpen,
     WrongSessionStatus,
 )
-from resolvers.terms import Terms, rounded
+from resolvers.terms import MINUTE, Terms, price_of_time, rounded
 from resolvers.texts import faults
 
 LOWEST_RATING, HIGHEST_RATING = 1, 5
@@ -82,8 +82,8 @@ async def start(context: Context, request: Request, wanted: Start) -> UUID:
             raise SessionAlreadyOpen(opened["id"])
         if wanted.demo:
             await _check_demos(tx, user_id, context.terms)
-        elif payer["credits_remaining"] < price:
-            raise InsufficientCredits(price, payer["credits_remaining"])
+        elif payer["credits_remaining"] < (minute := price_of_time(Decimal(MINUTE), price)):
+            raise InsufficientCredits(minute, payer["credits_remaining"])
         await tx.fetch(START, session_id, user_id, wanted.clone_id, wanted.session_type, price, wanted.demo)
 
     return await once(context, request, session_id, act)
@@ -136,8 +136,8 @@ async def resume(context: Context, request: Request, id_: UUID) -> UUID:
 
     async def act(meter: Meter) -> None:
         _require_status(meter, SessionStatus.PAUSED)
-        if meter.balance < meter.rate:
-            raise InsufficientCredits(meter.rate, meter.balance)
+        if meter.balance < meter.minute_to_go:
+            raise InsufficientCredits(meter.minute_to_go, meter.balance)
         meter.resume()
 
     return await _with_meter(context, request, id_, act)

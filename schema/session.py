@@ -101,7 +101,7 @@ async def pause_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
 
 @action(db.Session)
 async def resume_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
-    """Go on with a paused session. The balance must reach for a minute."""
+    """Go on with a paused session. The balance must reach to the end of the minute that has begun."""
     return await session.resume(info.context, request("resumeSession", input), key_of(db.Session, input.id))
 
 
