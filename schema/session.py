@@ -82,31 +82,53 @@ async def start_session(
     return await session.start(info.context, request("startSession", input), wanted)
 
 
-@strawberry.input(description="A session of yours.")
-class SessionInput:
-    """Which session something is to be done with."""
+@strawberry.input(description="A session to be paused.")
+class PauseSessionInput:
+    """A session to be paused."""
 
     idempotency_key: UUID = idempotency_key()
     id: strawberry.ID = strawberry.field(description="The session.")
 
 
-Chosen = Annotated[SessionInput, strawberry.argument(description="Which session.")]
-
-
 @action(db.Session)
-async def pause_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+async def pause_session(
+    info: Info,
+    input: Annotated[PauseSessionInput, strawberry.argument(description="Which session.")],  # noqa: A002
+) -> UUID:
     """Stop a session's clock: a pause is free. If there is nothing left to go on with, the session ends instead."""
     return await session.pause(info.context, request("pauseSession", input), key_of(db.Session, input.id))
 
 
+@strawberry.input(description="A session to go on with.")
+class ResumeSessionInput:
+    """A session to go on with."""
+
+    idempotency_key: UUID = idempotency_key()
+    id: strawberry.ID = strawberry.field(description="The session.")
+
+
 @action(db.Session)
-async def resume_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+async def resume_session(
+    info: Info,
+    input: Annotated[ResumeSessionInput, strawberry.argument(description="Which session.")],  # noqa: A002
+) -> UUID:
     """Go on with a paused session. The balance must reach to the end of the minute that has begun."""
     return await session.resume(info.context, request("resumeSession", input), key_of(db.Session, input.id))
 
 
+@strawberry.input(description="A session to be ended.")
+class EndSessionInput:
+    """A session to be ended."""
+
+    idempotency_key: UUID = idempotency_key()
+    id: strawberry.ID = strawberry.field(description="The session.")
+
+
 @action(db.Session)
-async def end_session(info: Info, input: Chosen) -> UUID:  # noqa: A002
+async def end_session(
+    info: Info,
+    input: Annotated[EndSessionInput, strawberry.argument(description="Which session.")],  # noqa: A002
+) -> UUID:
     """End a session, for good. Its time is charged until now."""
     return await session.end(info.context, request("endSession", input), key_of(db.Session, input.id))
 
