@@ -59,8 +59,8 @@ def empty_database(server_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def gateway(demo_database: str) -> Iterator[Gateway]:
-    """A gateway over the shared demo data."""
-    with serving(demo_database) as running:
+    """A gateway over the shared demo data, with points for all tests of a process."""
+    with serving(demo_database, settings={"points_capacity": 100_000_000}) as running:
         yield running
 
 
