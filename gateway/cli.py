@@ -21,6 +21,7 @@ from starlette.applications import Starlette
 import gateway.doctor
 from db import Scope, demo, migrate, verify
 from db.errors import DatabaseError
+from db.grants import grants
 from gateway import process
 from gateway.explorer import Explorer
 from gateway.logs import set_up_logging
@@ -264,6 +265,12 @@ def seed(scale: Scale = demo.Scale.SMALL, data_dir: DataDir = None) -> None:
     with process.database_url(_settings(data_dir)) as url:
         _upgrade(url)
         _load_demo(url, scale)
+
+
+@database_commands.command("grants")
+def print_grants(role: Annotated[str, typer.Argument(help="The role that `serve` connects as.")]) -> None:
+    """Print the rights that the gateway needs, as SQL for the owner of the tables. It cannot change the ledger."""
+    print("\n".join(grants(role)))  # noqa: T201 (for a file or a pipe)
 
 
 @database_commands.command("verify")
