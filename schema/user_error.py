@@ -1,8 +1,11 @@
 """User errors: why a mutation did nothing, as the graph shows it."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -57,35 +60,17 @@ def _path(root: strawberry.Parent[Told]) -> list[str]:
     return ["input", *map(to_camel_case, root.problem.path)]
 
 
-def _required(root: strawberry.Parent[Told]) -> Decimal:
-    required: Decimal = root.problem.required
-    return required
+def _of_problem(name: str, description: str, shown: Callable[[Any], Any] = lambda value: value) -> Any:
+    """A field that shows an attribute of the problem, by what `shown` makes of it."""
+
+    def resolve(root: strawberry.Parent[Told]) -> Any:
+        return shown(getattr(root.problem, name))
+
+    return strawberry.field(resolver=resolve, description=description)
 
 
-def _available(root: strawberry.Parent[Told]) -> Decimal:
-    available: Decimal = root.problem.available
-    return available
-
-
-def _refundable(root: strawberry.Parent[Told]) -> Decimal:
-    refundable: Decimal = root.problem.refundable
-    return refundable
-
-
-def _status(root: strawberry.Parent[Told]) -> db.SessionStatus:
-    status = word_in(db.SessionStatus, root.problem.status)
-    assert isinstance(status, db.SessionStatus)
-    return status
-
-
-def _session_id(root: strawberry.Parent[Told]) -> strawberry.ID | None:
-    key = root.problem.session_id
+def _session_id(key: UUID | None) -> strawberry.ID | None:
     return strawberry.ID(ids.global_id(db.Session, key)) if key else None
-
-
-def _suggestion(root: strawberry.Parent[Told]) -> str | None:
-    suggestion: str | None = root.problem.suggestion
-    return suggestion
 
 
 @strawberry.interface(description="Why a mutation did nothing. The message is fit to be shown to a person.")
@@ -125,15 +110,15 @@ class NotFound(UserError):
 class NameTaken(UserError):
     """A name that is not free."""
 
-    suggestion: str | None = strawberry.field(resolver=_suggestion, description="A name that was free a moment ago.")
+    suggestion: str | None = _of_problem("suggestion", "A name that was free a moment ago.")
 
 
 @strawberry.type(description="The balance does not reach.")
 class InsufficientCredits(UserError):
     """A balance that does not reach."""
 
-    required: Decimal = strawberry.field(resolver=_required, description="What it takes, in credits.")
-    available: Decimal = strawberry.field(resolver=_available, description="What there is, in credits.")
+    required: Decimal = _of_problem("required", "What it takes, in credits.")
+    available: Decimal = _of_problem("available", "What there is, in credits.")
 
 
 @strawberry.type(description="The clone takes no sessions at the moment.")
@@ -145,14 +130,14 @@ class CloneUnavailable(UserError):
 class SessionAlreadyOpen(UserError):
     """A second session with a clone."""
 
-    session_id: strawberry.ID | None = strawberry.field(resolver=_session_id, description="The open one.")
+    session_id: strawberry.ID | None = _of_problem("session_id", "The open one.", _session_id)
 
 
 @strawberry.type(description="The session is not in the state for it: paused, going on, or over.")
 class WrongSessionStatus(UserError):
     """A session that is not in the state for what was wanted."""
 
-    status: db.SessionStatus = strawberry.field(resolver=_status, description="The state it is in.")
+    status: db.SessionStatus = _of_problem("status", "The state it is in.", partial(word_in, db.SessionStatus))
 
 
 @strawberry.type(description="Another program opened the session, and bills it.")
@@ -174,7 +159,7 @@ class AlreadyRated(UserError):
 class RefundTooLarge(UserError):
     """More than a session cost."""
 
-    refundable: Decimal = strawberry.field(resolver=_refundable, description="What can be given back, in credits.")
+    refundable: Decimal = _of_problem("refundable", "What can be given back, in credits.")
 
 
 @strawberry.type(description="The key was sent with another request. Each thing to be done once has a key of its own.")
