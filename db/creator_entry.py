@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Uuid
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Uuid, text
 from sqlalchemy.orm import Mapped
 
 from db.base import NO_ROW, Alternatives, Row, Vocabulary, Words, column, created_at, money
@@ -30,6 +30,7 @@ class CreatorEntry(Row):
         Index("idx_creator_entries_creator_created", "creator_id", "created_at", "id"),
         Index("idx_creator_entries_clone_created", "clone_id", "created_at", "id"),
         Index("idx_creator_entries_clone_number", "clone_id", "number"),
+        Index("idx_creator_entries_opening", "clone_id", unique=True, postgresql_where=text("kind = 'opening'")),
     )
     __order__ = (("created_at", "desc"), ("number", "desc"))
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, Uuid, exists
+from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, UniqueConstraint, Uuid, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -47,6 +47,7 @@ class CreditEntry(Row):
         CheckConstraint("amount <> 0 OR kind IN ('opening', 'external')", name="credit_entries_amount_check"),
         Index("idx_credit_entries_user_created", "user_id", "created_at", "id"),
         Index("idx_credit_entries_user_number", "user_id", "number"),
+        Index("idx_credit_entries_opening", "user_id", unique=True, postgresql_where=text("kind = 'opening'")),
     )
     __order__ = (("created_at", "desc"), ("number", "desc"))
 

@@ -249,11 +249,20 @@ class _Pool:
 
 
 async def _roll_back(connection: Connection) -> None:
-    """Undo what a transaction did. Where that fails, the server does it when the connection ends."""
+    """Undo what a transaction did, even if whoever does it is told meanwhile, once more, to break off.
+
+    Where that fails, the server does it when the connection ends.
+    """
+    undoing = asyncio.ensure_future(connection.execute("ROLLBACK"))
     try:
-        await connection.execute("ROLLBACK")
-    except Exception:  # noqa: BLE001 (what went wrong before is what is told)
-        connection.terminate()
+        await asyncio.wait((undoing,))
+    except asyncio.CancelledError:
+        await asyncio.wait((undoing,))
+        raise
+    finally:
+        if not undoing.done() or undoing.cancelled() or undoing.exception():  # what went wrong before is what is told
+            undoing.cancel()
+            connection.terminate()
 
 
 async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:

@@ -10,7 +10,6 @@ from db.migrations.online import build_indexes, in_pages, one_by_one, replace_tr
 revision = "0020"
 down_revision = "0019"
 
-IS_NEW = "NEW.credits_remaining <> 0 OR NEW.total_spent <> 0"
 IS_CHANGED = "(NEW.credits_remaining, NEW.total_spent) IS DISTINCT FROM (OLD.credits_remaining, OLD.total_spent)"
 IS_NO_NUMBER = "NEW.credits_remaining IN ('NaN', 'Infinity', '-Infinity')"
 FALLS_BELOW_ZERO = "NEW.credits_remaining < 0 AND NEW.credits_remaining < OLD.credits_remaining"
@@ -22,12 +21,17 @@ TRIGGERS = {
     "guard_balance": f"AFTER UPDATE ON user_profiles FOR EACH ROW"
     f" WHEN ({FALLS_BELOW_ZERO} OR {IS_MOVED} AND {IS_NO_NUMBER}) EXECUTE FUNCTION guard_balance()",
     # At the end of the transaction: what was booked by then needs no entry.
-    "book_external_of_new": f"AFTER INSERT ON user_profiles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-    f" WHEN ({IS_NEW}) EXECUTE FUNCTION book_external()",
+    # Whoever comes back under the id of before may have entries, and nothing else.
+    "book_external_of_new": "AFTER INSERT ON user_profiles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
+    " EXECUTE FUNCTION book_external()",
     "book_external": f"AFTER UPDATE ON user_profiles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
     f" WHEN ({IS_CHANGED}) EXECUTE FUNCTION book_external()",
 }
-INDEXES = {"idx_credit_entries_user_number": "credit_entries (user_id, number)"}
+INDEXES = {
+    "idx_credit_entries_user_number": "credit_entries (user_id, number)",
+    # A program that reads what was there before we looked at an account could open it a second time.
+    "idx_credit_entries_opening": "credit_entries (user_id) WHERE kind = 'opening'",
+}
 SPENT = "kind IN ('session_charge', 'message_charge', 'refund')"
 
 
@@ -37,7 +41,7 @@ def upgrade() -> None:
     op.execute("""
         ALTER TABLE credit_entries
             ADD COLUMN IF NOT EXISTS number bigint NOT NULL GENERATED ALWAYS AS IDENTITY,
-            ADD COLUMN IF NOT EXISTS spent_after numeric NOT NULL DEFAULT 0,
+            ADD COLUMN IF NOT EXISTS spent_after numeric,
             ADD COLUMN IF NOT EXISTS actor text,
             ADD COLUMN IF NOT EXISTS reason text,
             DROP CONSTRAINT IF EXISTS credit_entries_user_id_fkey,
@@ -52,11 +56,11 @@ def upgrade() -> None:
             SELECT id, coalesce(sum(-amount) FILTER (WHERE {SPENT}) OVER (PARTITION BY user_id ORDER BY number), 0)
                 AS spent
             FROM credit_entries
-        ) AS summed WHERE summed.id = credit_entries.id
+        ) AS summed WHERE summed.id = credit_entries.id AND spent_after IS NULL
     """)
-    op.execute("ALTER TABLE credit_entries ALTER COLUMN spent_after DROP DEFAULT")
+    op.execute("ALTER TABLE credit_entries ALTER COLUMN spent_after SET NOT NULL")
     op.execute("ALTER TABLE credit_entries ENABLE TRIGGER refuse_change")
-    build_indexes(INDEXES)
+    build_indexes(INDEXES, unique={"idx_credit_entries_opening"})
     one_by_one(
         """
         CREATE OR REPLACE FUNCTION guard_balance() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -101,14 +105,20 @@ def upgrade() -> None:
     )
     for name, definition in TRIGGERS.items():
         replace_trigger("user_profiles", name, definition)
+    # Those who have entries from before, and were changed since, have been at an earlier revision meanwhile.
     in_pages(
         "user_profiles",
         """
         INSERT INTO credit_entries (user_id, amount, kind, balance_after, spent_after)
-        SELECT id, credits_remaining, 'opening', credits_remaining, total_spent FROM user_profiles AS account
-        WHERE id = ANY (ids) AND (credits_remaining <> 0 OR total_spent <> 0)
-            AND NOT EXISTS (SELECT FROM credit_entries WHERE user_id = account.id)
-        ORDER BY id
+        SELECT account.id, credits_remaining - coalesce(balance_after, 0),
+            CASE WHEN balance_after IS NULL THEN 'opening' ELSE 'external' END, credits_remaining, total_spent
+        FROM user_profiles AS account LEFT JOIN LATERAL (
+            SELECT balance_after, spent_after FROM credit_entries WHERE user_id = account.id
+            ORDER BY number DESC LIMIT 1
+        ) AS last ON true
+        WHERE account.id = ANY (ids)
+            AND (credits_remaining <> coalesce(balance_after, 0) OR total_spent <> coalesce(spent_after, 0))
+        ORDER BY account.id
         """,
     )
 
@@ -117,7 +127,7 @@ def downgrade() -> None:
     one_by_one(
         *(f"DROP TRIGGER IF EXISTS {name} ON user_profiles" for name in TRIGGERS),
         "DROP FUNCTION IF EXISTS book_external(), guard_balance()",
-        "DROP INDEX IF EXISTS idx_credit_entries_user_number",
+        *(f"DROP INDEX IF EXISTS {name}" for name in INDEXES),
         """
         DO $do$ BEGIN
             ALTER TABLE credit_entries DISABLE TRIGGER refuse_change;

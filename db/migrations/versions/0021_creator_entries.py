@@ -10,10 +10,11 @@ INDEXES = {
     "idx_creator_entries_creator_created": "creator_entries (creator_id, created_at, id)",
     "idx_creator_entries_clone_created": "creator_entries (clone_id, created_at, id)",
     "idx_creator_entries_clone_number": "creator_entries (clone_id, number)",
+    "idx_creator_entries_opening": "creator_entries (clone_id) WHERE kind = 'opening'",
 }
 TRIGGERS = {
     "book_external_of_new": "AFTER INSERT ON clones DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
-    " WHEN (NEW.total_earnings <> 0) EXECUTE FUNCTION book_external_earnings()",
+    " EXECUTE FUNCTION book_external_earnings()",
     "book_external": "AFTER UPDATE ON clones DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
     " WHEN (NEW.total_earnings IS DISTINCT FROM OLD.total_earnings) EXECUTE FUNCTION book_external_earnings()",
 }
@@ -71,7 +72,7 @@ def upgrade() -> None:
         END $$
         """,
     )
-    build_indexes(INDEXES)
+    build_indexes(INDEXES, unique={"idx_creator_entries_opening"})
     for name, definition in TRIGGERS.items():
         replace_trigger("clones", name, definition)
     in_pages(
