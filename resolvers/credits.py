@@ -142,7 +142,7 @@ def faults_of_reason(reason: str | None) -> Iterator[Problem]:
 
 def faults_of_amount(amount: Decimal) -> Iterator[Problem]:
     """What is wrong with an amount, whatever its sign."""
-    if not amount.is_finite() or not 0 < abs(amount) <= MOST_AT_A_TIME:
+    if not amount.is_finite() or amount == 0 or not -MOST_AT_A_TIME <= amount <= MOST_AT_A_TIME:
         yield InvalidInput(f"This must be a number of credits, not zero, and {MOST_AT_A_TIME} at most.", "amount")
     elif -int(amount.as_tuple().exponent) > MOST_DECIMALS:
         yield InvalidInput(f"This may have {MOST_DECIMALS} decimals at most.", "amount")

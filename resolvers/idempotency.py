@@ -11,6 +11,7 @@ from uuid import UUID
 
 import orjson
 
+from db.errors import ValueRefused
 from db.transaction import Transaction
 from resolvers.context import Context
 from resolvers.permissions import MAY_NOT_DO, Forbidden
@@ -38,8 +39,11 @@ class Request(NamedTuple):
 
     @property
     def hash(self) -> bytes:
-        """What tells it from any other."""
-        text = orjson.dumps([self.mutation, self.values], default=str, option=orjson.OPT_SORT_KEYS)
+        """What tells it from any other. Raises ValueRefused for JSON that no column could hold."""
+        try:
+            text = orjson.dumps([self.mutation, self.values], default=str, option=orjson.OPT_SORT_KEYS)
+        except TypeError as error:  # a number of more than 64 bits
+            raise ValueRefused(str(error)) from error
         return hashlib.sha256(text).digest()
 
 

@@ -63,11 +63,10 @@ class Record:
 async def record(context: Context, request: Request, wanted: Record) -> UUID:
     """Keep a message of a session, and charge it, with the time until now.
 
-    A person records own questions. Answers, and costs of one's own making, are recorded by those who act for others.
+    A person records own questions. Answers, sources and costs are recorded by those who act for others.
     """
-    if not may_for_others(context.viewer, Scope.SESSIONS) and (
-        wanted.sender_type is SenderType.AI or wanted.cost is not None
-    ):
+    is_question = wanted.sender_type is SenderType.USER and wanted.cost is None and not wanted.sources
+    if not is_question and not may_for_others(context.viewer, Scope.SESSIONS):
         raise Forbidden(MAY_NOT_DO)
     Problems.check(list(_faults(wanted)))
     message_id = uuid4()
@@ -98,7 +97,7 @@ async def record(context: Context, request: Request, wanted: Record) -> UUID:
     try:
         return await once(context, request, message_id, act)
     except (InsufficientCredits, WrongSessionStatus):
-        await settle(context.database, context.terms, wanted.session_id)
+        await settle(context.database, context.terms, wanted.session_id, is_silent=False)
         raise
 
 

@@ -43,23 +43,27 @@ def _locking(kind: ViewerKind, *, is_by_scope: bool) -> Statement:
 
 
 @cache
-def _locking_any(*, skip_locked: bool) -> Statement:
-    """The same, whoever it belongs to. skip_locked: only if nobody else is at it."""
-    return _locked(true(), skip_locked=skip_locked)
+def _locking_any() -> Statement:
+    """The same, whoever it belongs to."""
+    return _locked(true())
 
 
-def _locked(rule: Condition, *, skip_locked: bool = False) -> Statement:
+def _locked(rule: Condition) -> Statement:
     return compiled(
         select(
             *(getattr(Session, name) for name in COLUMNS),
             User.credits_remaining.label("balance"),
-            func.clock_timestamp().label("now"),
+            func.greatest(
+                func.clock_timestamp(), Session.start_time, Session.last_active_at, Session.metered_until
+            ).label("now"),
         )
         .join(User, User.id == Session.user_id)
         .where(Session.id == bindparam("id", type_=Uuid()), rule)
-        .with_for_update(key_share=True, of=(Session, User), skip_locked=skip_locked)
+        .with_for_update(key_share=True, of=(Session, User))
     )
 
+
+LOCK_IF_FREE = "SELECT FROM sessions WHERE id = $1 FOR NO KEY UPDATE SKIP LOCKED"
 
 COLUMNS: Final = (
     "id",
@@ -84,7 +88,8 @@ COLUMNS: Final = (
 class Meter:
     """The meter of a session that is locked, with the account that pays for it.
 
-    now: the database's clock, when both were locked. balance: in credits. unpaid: what the balance did not reach for.
+    now: the database's clock, when both were locked; it never goes back, even if the machine's does.
+    balance: in credits. unpaid: what the balance did not reach for.
     """
 
     tx: Transaction
@@ -110,19 +115,12 @@ class Meter:
     new_messages: int = 0
 
     @classmethod
-    async def lock(
-        cls, tx: Transaction, terms: Terms, id_: UUID, viewer: Viewer | None = None, *, skip_locked: bool = False
-    ) -> "Meter | None":
+    async def lock(cls, tx: Transaction, terms: Terms, id_: UUID, viewer: Viewer | None = None) -> "Meter | None":
         """The meter of a session; None where there is none.
 
         viewer: for whom there is only what the viewer may change. Raises Forbidden where that can be nothing.
-        skip_locked: there is only what nobody else is at.
         """
-        statement = (
-            _locking(viewer.kind, is_by_scope=Scope.SESSIONS in viewer.scopes)
-            if viewer
-            else _locking_any(skip_locked=skip_locked)
-        )
+        statement = _locking(viewer.kind, is_by_scope=Scope.SESSIONS in viewer.scopes) if viewer else _locking_any()
         row = await tx.row(statement.text, *statement.arguments({"id": id_, "viewer_id": viewer and viewer.id}))
         return cls(tx, terms, **row) if row else None
 
@@ -155,11 +153,13 @@ class Meter:
     async def run(self, until: datetime) -> None:
         """Charge the time until a moment, as far as the balance reaches; the rest is `unpaid`, and nobody's debt."""
         if self.metered_until is None:
+            if self.status == SessionStatus.ACTIVE:  # another program let it go on
+                self.resume()
             return
         seconds = self.billable_seconds + _seconds(max(until - self.metered_until, timedelta()))
         if self.demo_mode:
             seconds = min(seconds, _seconds(self.terms.demo_length))
-        due = price_of_time(seconds, self.rate) - self.time_cost
+        due = max(price_of_time(seconds, self.rate) - self.time_cost, NOTHING)
         payable = max(min(due, self.balance), NOTHING)
         self.unpaid = due - payable
         if self.unpaid:
@@ -172,10 +172,13 @@ class Meter:
         self.metered_until = max(until, self.metered_until)
 
     def end_if_due(self) -> None:
-        """End the session if it cannot go on: a demonstration is over, or the minute that has begun cannot be paid."""
+        """End the session if it cannot go on: a demonstration is over, or the minute that has begun cannot be paid.
+
+        A pause costs nothing, so it is there also for those who have nothing left.
+        """
         if self.is_used_up:
             self.end(EndReason.DEMO_OVER)
-        elif self.unpaid or self.balance < self.minute_to_go:
+        elif self.unpaid or (self.status == SessionStatus.ACTIVE and self.balance < self.minute_to_go):
             self.end(EndReason.CREDITS_EXHAUSTED)
 
     async def charge(
@@ -240,18 +243,18 @@ def _seconds(length: timedelta) -> Decimal:
     return Decimal(length // timedelta(microseconds=1)) * MICROSECOND
 
 
-async def settle(database: Database, terms: Terms, id_: UUID) -> None:
+async def settle(database: Database, terms: Terms, id_: UUID, *, is_silent: bool = True) -> None:
     """Charge a session as far as it is due, and end it if that is due; nothing while somebody else is at it.
 
-    Where nothing happens, time is charged for a while after the last thing that did, and no longer.
+    is_silent: whether nothing happens in it. Then time is charged for a while after the last thing that did.
     """
     async with database.write() as tx:
-        meter = await Meter.lock(tx, terms, id_, skip_locked=True)
+        meter = await Meter.lock(tx, terms, id_) if await tx.fetch(LOCK_IF_FREE, id_) else None
         if meter is None or meter.last_active_at is None:
             return
         silent = meter.now - meter.last_active_at
         if meter.status == SessionStatus.ACTIVE:
-            await meter.run(min(meter.now, meter.last_active_at + terms.session_grace))
+            await meter.run(min(meter.now, meter.last_active_at + terms.session_grace) if is_silent else meter.now)
             meter.end_if_due()
             if silent > terms.abandoned_after:
                 meter.end(EndReason.ABANDONED)

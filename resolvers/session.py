@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 
 from db import CreditEntryKind, EndReason, Scope, SessionStatus, SessionType, Viewer, ViewerKind
 from db.transaction import Transaction
+from resolvers.clone import HIGHEST_PRICE
 from resolvers.context import Context
 from resolvers.credits import Movement, faults_of_amount, faults_of_reason, move, require_treasurer
 from resolvers.idempotency import Request, once
@@ -107,7 +108,7 @@ async def _price(tx: Transaction, clone_id: UUID, user_id: UUID) -> Decimal:
     if offer is None:
         raise NotFound("clone", "clone_id")
     price: Decimal = offer["base_price"]
-    if not offer["is_active"] or not price.is_finite() or price < 0:
+    if not offer["is_active"] or not price.is_finite() or not 0 <= price <= HIGHEST_PRICE:
         raise CloneUnavailable
     return price
 
@@ -119,14 +120,13 @@ async def _check_demos(tx: Transaction, user_id: UUID, terms: Terms) -> None:
 
 
 async def pause(context: Context, request: Request, id_: UUID) -> UUID:
-    """Charge a session until now, and stop its clock. It ends instead if there is nothing left to go on with."""
+    """Charge a session until now, and stop its clock. It ends instead if not all of that can be paid."""
 
     async def act(meter: Meter) -> None:
         _require_status(meter, SessionStatus.ACTIVE)
         await meter.run(meter.now)
+        meter.pause()
         meter.end_if_due()
-        if meter.is_open:
-            meter.pause()
 
     return await _with_meter(context, request, id_, act)
 

@@ -25,7 +25,8 @@ DUE = """
     SELECT id FROM sessions
     WHERE last_active_at IS NOT NULL AND (metered_until IS NOT NULL OR status <> 'ended') AND (
         status = 'active' AND (
-            metered_until < least(now(), last_active_at + $1::interval) - $2::interval
+            metered_until IS NULL
+            OR metered_until < least(now(), last_active_at + $1::interval) - $2::interval
             OR last_active_at < now() - $3::interval)
         OR status = 'paused' AND last_active_at < now() - $4::interval
         OR status <> 'active' AND metered_until IS NOT NULL)

@@ -95,7 +95,7 @@ async def pause_session(
     info: Info,
     input: Annotated[PauseSessionInput, strawberry.argument(description="Which session.")],  # noqa: A002
 ) -> UUID:
-    """Stop a session's clock: a pause is free. If there is nothing left to go on with, the session ends instead."""
+    """Stop a session's clock: a pause is free. If the time until now cannot be paid, the session ends instead."""
     return await session.pause(info.context, request("pauseSession", input), key_of(db.Session, input.id))
 
 
