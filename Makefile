@@ -4,6 +4,7 @@ PYTHON ?= python3
 PORT ?= 8000
 DATA_DIR ?= .clonegraph
 SCALE ?= small
+CHAOS_SECONDS ?= 60
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -12,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 CLIENTS := tests/clients/node_modules/.package-lock.json
 
-.PHONY: demo test check bench explorer clients lock help
+.PHONY: demo test check bench chaos explorer clients lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -33,6 +34,9 @@ check: $(INSTALLED) $(EXPLORER)  ## Everything that must hold before a commit
 
 bench: $(INSTALLED)  ## Measure, and print ratios
 	$(BIN)/pytest -m benchmark --numprocesses 0 -s tests/benchmarks
+
+chaos: $(INSTALLED)  ## Kill servers at random for a minute, and count every credit (CHAOS_SECONDS=60)
+	@$(BIN)/python -m tests.chaos $(CHAOS_SECONDS)
 
 explorer: $(EXPLORER)  ## Build the explorer
 
