@@ -24,6 +24,7 @@ from sqlalchemy import (
     MetaData,
     Numeric,
     Text,
+    TextClause,
     TypeDecorator,
     Uuid,
     false,
@@ -47,6 +48,8 @@ EVERY_ROW: Final[Alternatives] = (EVERYONE,)
 NO_ROW: Final[Alternatives] = ()
 
 NOW = text("now()")
+THIS_MOMENT = text("clock_timestamp()")
+"""Later than now(), which is when the transaction began: whoever waited for a lock comes after whoever held it."""
 
 
 class Words(StrEnum):
@@ -194,10 +197,10 @@ def money(*, doc: str, **options: Any) -> MappedColumn[Any]:
     return column(Numeric, doc=doc, **options)
 
 
-def created_at(*, nullable: bool = False) -> MappedColumn[Any]:
+def created_at(*, nullable: bool = False, default: TextClause = NOW) -> MappedColumn[Any]:
     """The time a row was written."""
     return column(
-        DateTime(timezone=True), doc="When this was created.", indexed=True, server_default=NOW, nullable=nullable
+        DateTime(timezone=True), doc="When this was created.", indexed=True, server_default=default, nullable=nullable
     )
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, CheckConstraint, Identity, Index, Uuid, text
 from sqlalchemy.orm import Mapped
 
-from db.base import NO_ROW, Alternatives, Row, Vocabulary, Words, column, created_at, money
+from db.base import NO_ROW, THIS_MOMENT, Alternatives, Row, Vocabulary, Words, column, created_at, money
 from db.viewer import VIEWER_ID, ViewerKind
 
 
@@ -44,7 +44,7 @@ class CreatorEntry(Row):
     session_id: Mapped[UUID | None] = column(Uuid, doc="The session it was earned in.", indexed=True)
     credit_entry_id: Mapped[UUID | None] = column(Uuid, doc="The entry by which it was paid.", indexed=True)
     earned_after: Mapped[Decimal] = money(doc="What the clone had earned in all after it, in credits.")
-    created_at: Mapped[datetime] = created_at()
+    created_at: Mapped[datetime] = created_at(default=THIS_MOMENT)
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, aliased
 from db.base import (
     NO_ROW,
     NOBODY,
+    THIS_MOMENT,
     Alternatives,
     Condition,
     Row,
@@ -70,7 +71,7 @@ class CreditEntry(Row):
     )
     reason: Mapped[str | None] = column(doc="What whoever moved it wrote about it.", private=True)
     idempotency_key: Mapped[UUID | None] = column(Uuid, doc="The key under which the mutation was sent.", private=True)
-    created_at: Mapped[datetime] = created_at()
+    created_at: Mapped[datetime] = created_at(default=THIS_MOMENT)
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:

@@ -33,15 +33,13 @@ MOVE = """
             balance_after, spent_after, created_at)
         SELECT $1::uuid, $2::uuid, $3::numeric, $5, $6::uuid, $7::uuid, $8, $9::uuid, $10,
             credits_remaining, total_spent, coalesce($11::timestamptz, clock_timestamp())
-        FROM account RETURNING balance_after, created_at
+        FROM account RETURNING balance_after
     ), clone AS (
         UPDATE clones SET total_earnings = total_earnings + $13::numeric FROM entry
         WHERE clones.id = $12::uuid AND $13::numeric <> 0 RETURNING creator_id, total_earnings
     ), earning AS (
-        INSERT INTO creator_entries (creator_id, clone_id, amount, kind, session_id, credit_entry_id, earned_after,
-            created_at)
-        SELECT creator_id, $12::uuid, $13::numeric, $14, $6::uuid, $1::uuid, total_earnings, created_at
-        FROM clone, entry
+        INSERT INTO creator_entries (creator_id, clone_id, amount, kind, session_id, credit_entry_id, earned_after)
+        SELECT creator_id, $12::uuid, $13::numeric, $14, $6::uuid, $1::uuid, total_earnings FROM clone
     )
     SELECT balance_after FROM entry
 """

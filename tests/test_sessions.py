@@ -467,4 +467,4 @@ def test_who_comes_back_late_with_too_little_finds_the_session_charged_and_over(
     ended = session_of(changing, session)
     assert refusal["code"] == "INSUFFICIENT_CREDITS"
     assert (ended["status"], ended["endReason"]) == ("ENDED", "CREDITS_EXHAUSTED")
-    assert (Decimal(ended["totalCost"]), balance(changing, "noor")) == (60, 0)
+    assert (Decimal(ended["totalCost"]), balance(changing, "noor")) == (Decimal(60), Decimal(0))

@@ -44,6 +44,7 @@ def upgrade() -> None:
             ADD COLUMN IF NOT EXISTS spent_after numeric,
             ADD COLUMN IF NOT EXISTS actor text,
             ADD COLUMN IF NOT EXISTS reason text,
+            ALTER COLUMN created_at SET DEFAULT clock_timestamp(),
             DROP CONSTRAINT IF EXISTS credit_entries_user_id_fkey,
             DROP CONSTRAINT IF EXISTS credit_entries_user_id_key,
             DROP CONSTRAINT IF EXISTS credit_entries_idempotency_key,
@@ -150,6 +151,7 @@ def downgrade() -> None:
             DROP COLUMN IF EXISTS number,
             DROP COLUMN IF EXISTS spent_after,
             DROP COLUMN IF EXISTS actor,
-            DROP COLUMN IF EXISTS reason
+            DROP COLUMN IF EXISTS reason,
+            ALTER COLUMN created_at SET DEFAULT now()
         """,
     )

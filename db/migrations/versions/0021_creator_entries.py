@@ -33,7 +33,7 @@ def upgrade() -> None:
             session_id uuid,
             credit_entry_id uuid,
             earned_after numeric NOT NULL,
-            created_at timestamptz DEFAULT now() NOT NULL,
+            created_at timestamptz DEFAULT clock_timestamp() NOT NULL,
             CONSTRAINT creator_entries_pkey PRIMARY KEY (id),
             CONSTRAINT creator_entries_amount_check CHECK (amount <> 0)
         )
