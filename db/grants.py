@@ -6,10 +6,13 @@ from typing import Final
 from db import (
     Base,
     Clone,
+    CloneExpert,
     CreatorEntry,
     CreditEntry,
     Document,
+    Domain,
     Event,
+    Expert,
     IdempotencyKey,
     Message,
     MessageSource,
@@ -20,11 +23,14 @@ from db import (
 from db.migrate import OPTIONS
 
 WRITES: Final[Mapping[type[Base], str]] = {
-    Clone: "UPDATE",
+    Clone: "INSERT, UPDATE",
+    CloneExpert: "INSERT, DELETE",
     CreatorEntry: "INSERT",
     CreditEntry: "INSERT",
     Document: "INSERT",
+    Domain: "INSERT, UPDATE",
     Event: "DELETE",
+    Expert: "INSERT, UPDATE",
     IdempotencyKey: "INSERT, DELETE",
     Message: "INSERT",
     MessageSource: "INSERT",

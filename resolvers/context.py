@@ -1,9 +1,10 @@
 """What one request carries through the graph."""
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from db import Viewer
+from db import Viewer, ViewerKind
 from db.engine import Database
 from db.storage import Storage
 from loaders.rows import Loaders
@@ -36,6 +37,11 @@ class Context:
             self._once[key] = make()
         thing: Thing = self._once[key]
         return thing
+
+    def has_created(self) -> None:
+        """Make the viewer a creator for the rest of this request, if it was none."""
+        if self.viewer.kind is ViewerKind.USER:
+            self.viewer = replace(self.viewer, kind=ViewerKind.CREATOR)
 
     def changed(self) -> None:
         """Forget what was loaded, and tell subscribers: this request has committed a change."""

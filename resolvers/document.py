@@ -13,10 +13,11 @@ from db import Document, Domain, User, ViewerKind
 from db.statement import compiled
 from db.storage import StorageUnavailable
 from resolvers.context import Context
-from resolvers.permissions import MAY_NOT_DO, Forbidden
+from resolvers.permissions import MAY_NOT_DO, Forbidden, require_person
 from resolvers.problems import InvalidInput, NameTaken, NotFound, Problem, Problems
 from resolvers.texts import faults
 from resolvers.upload import Upload
+from resolvers.viewer import find_viewers
 
 LONGEST_NAME = 300
 SUGGESTIONS = 50
@@ -27,9 +28,7 @@ log = structlog.get_logger()
 
 async def upload_document(context: Context, domain_id: UUID, name: str, file: Upload) -> UUID:
     """Keep a file as a document of the viewer's own."""
-    viewer = context.viewer
-    if viewer.kind not in (ViewerKind.CREATOR, ViewerKind.ADMIN) or viewer.id is None:
-        raise Forbidden(MAY_NOT_DO)
+    owner_id = await _require_creator(context)
     name = name.strip()
     Problems.check(_faults(name, file))
     domain = await context.loaders.get(Domain, domain_id, ("name",))
@@ -42,11 +41,22 @@ async def upload_document(context: Context, domain_id: UUID, name: str, file: Up
         "id": id_,
         "name": name,
         "document_link": await _keep(context, key, file),
-        "created_by": select(User.email).where(User.id == viewer.id).scalar_subquery(),
+        "created_by": select(User.email).where(User.id == owner_id).scalar_subquery(),
         "domain_name": domain["name"],
-        "owner_id": viewer.id,
+        "owner_id": owner_id,
     }
     await _insert(context, values, key)
+    return id_
+
+
+async def _require_creator(context: Context) -> UUID:
+    """The viewer's id. Raises Forbidden for whoever has created nothing, as the database knows it at this moment."""
+    id_ = require_person(context.viewer)
+    if context.viewer.kind is ViewerKind.USER:
+        found = await find_viewers(context.database.primary, [id_])
+        context.viewer = found.get(id_, context.viewer)
+    if context.viewer.kind is ViewerKind.USER:
+        raise Forbidden(MAY_NOT_DO)
     return id_
 
 

@@ -1,5 +1,7 @@
 """What a viewer may not do."""
 
+from uuid import UUID
+
 from sqlalchemy import and_, true
 
 from db import Row, Scope, Viewer, ViewerKind
@@ -21,13 +23,24 @@ def editable(row: type[Row], viewer: Viewer, scope: Scope | None = None) -> Cond
     """Which rows a viewer may change, with the parameter `viewer_id`. Raises Forbidden where there can be none.
 
     scope: with which a service may change all of them.
+
+    A person counts as a creator here: the first clone makes one, and what kind of viewer one is takes a few seconds to
+    be known everywhere.
     """
     if viewer.kind is ViewerKind.SERVICE and scope in viewer.scopes:
         return true()
-    rules = row.rules_for(viewer.kind)
+    kind = ViewerKind.CREATOR if viewer.kind is ViewerKind.USER else viewer.kind
+    rules = row.rules_for(kind)
     if rules.editable is NOBODY:
         raise Forbidden(MAY_NOT_DO)
-    return and_(visible(row, viewer.kind), rules.editable)
+    return and_(visible(row, kind), rules.editable)
+
+
+def require_person(viewer: Viewer) -> UUID:
+    """The id of the person that a viewer is. Raises Forbidden for services, and for nobody in particular."""
+    if viewer.id is None or viewer.kind is ViewerKind.SERVICE:
+        raise Forbidden(MAY_NOT_DO)
+    return viewer.id
 
 
 def may_for_others(viewer: Viewer, scope: Scope) -> bool:

@@ -150,6 +150,9 @@ class Problems(Exception):
 CONSTRAINTS: Final[Mapping[str, Problem]] = {
     "documents_name_key": NameTaken(None, "name"),
     "documents_domain_fkey": NotFound("domain", "domain_id"),
+    "clones_domain_id_fkey": NotFound("domain", "domain_id"),
+    "domains_domain_name_key": NameTaken(None, "name"),
+    "experts_name_key": NameTaken(None, "name"),
     "message_sources_document_id_fkey": NotFound("document", "sources"),
     "idx_sessions_open": SessionAlreadyOpen(),
     "credit_entries_idempotency_key": IdempotencyKeyReused(),

@@ -1,9 +1,19 @@
 """Domains, as the graph shows them."""
 
+from typing import Annotated
+from uuid import UUID
+
+import strawberry
+
 import db
+from resolvers import domain
+from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
+from schema.field import Info
 from schema.health import Health
+from schema.ids import key_of
+from schema.inputs import idempotency_key, input_of, request
 from schema.node import Node
 
 
@@ -27,3 +37,37 @@ class Domain(Node):
         link=(db.Expert.domain_name, db.Expert.name),
     )
     knowledge = edges(db.Knowledge.domain_id, "What creators gave their clones to know in the domain.")
+
+
+@input_of(db.Domain, "A domain to be.")
+class CreateDomainInput:
+    """What a domain is made of."""
+
+    idempotency_key: UUID = idempotency_key()
+    name: str
+
+
+@action(db.Domain)
+async def create_domain(
+    info: Info,
+    input: Annotated[CreateDomainInput, strawberry.argument(description="What to create.")],  # noqa: A002
+) -> UUID:
+    """Create a domain of your own."""
+    return await domain.create_domain(info.context, request("createDomain", input), input.name)
+
+
+@input_of(db.Domain, "Another name for a domain.")
+class RenameDomainInput:
+    """Another name for a domain."""
+
+    id: strawberry.ID = strawberry.field(description="The domain.")
+    name: str
+
+
+@action(db.Domain)
+async def rename_domain(
+    info: Info,
+    input: Annotated[RenameDomainInput, strawberry.argument(description="The domain and its name.")],  # noqa: A002
+) -> UUID:
+    """Give a domain of yours another name. Its experts, documents, stores and clones go with it."""
+    return await domain.rename_domain(info.context, key_of(db.Domain, input.id), input.name)

@@ -2,14 +2,23 @@
 
 import strawberry
 
-from schema import clone, credits, document, message, session  # noqa: A004 (the entity is called so everywhere)
+from schema import clone, credits, document, domain, expert, message, session  # noqa: A004 (the entity is called so everywhere)
 
 
 @strawberry.type(description="Where changes begin. They are made one after the other, and each is whole by itself.")
 class Mutation:
     """Where mutations begin."""
 
+    create_clone = clone.create_clone
     update_clone = clone.update_clone
+    publish_clone = clone.publish_clone
+    unpublish_clone = clone.unpublish_clone
+    archive_clone = clone.archive_clone
+    assign_experts = clone.assign_experts
+    create_domain = domain.create_domain
+    rename_domain = domain.rename_domain
+    create_expert = expert.create_expert
+    update_expert = expert.update_expert
     upload_document = document.upload_document
 
     start_session = session.start_session

@@ -1,0 +1,59 @@
+"""What can be done with experts."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, select, update
+
+from db import Domain, Expert
+from db.transaction import Transaction
+from db.viewer import VIEWER_ID
+from resolvers.context import Context
+from resolvers.idempotency import Request, once
+from resolvers.permissions import editable, require_person
+from resolvers.problems import InvalidInput, NotFound, Problem, Problems
+from resolvers.texts import faults
+
+LONGEST = {"name": 200, "context": 100_000}
+
+
+async def create_expert(context: Context, request: Request, domain_id: UUID, values: Mapping[str, Any]) -> UUID:
+    """Make an expert of the viewer's own in a domain of the viewer's own."""
+    owner_id = require_person(context.viewer)
+    Problems.check(list(_faults(values)))
+    mine = (Domain.id == domain_id) & editable(Domain, context.viewer)
+    expert_id = uuid4()
+
+    async def act(tx: Transaction) -> None:
+        domain = await tx.scalar(select(Domain.name).where(mine), {VIEWER_ID.key: context.viewer.id})
+        if domain is None:
+            raise NotFound("domain", "domain_id")
+        row = {**_stripped(values), "id": expert_id, "domain_name": domain, "owner_id": owner_id}
+        await tx.execute(insert(Expert).values(row))
+
+    return await once(context, request, expert_id, act)
+
+
+async def update_expert(context: Context, id_: UUID, changes: Mapping[str, Any]) -> UUID:
+    """Change an expert. Under another name, assistants, stores and clones go with it."""
+    Problems.check(list(_faults(changes)))
+    values = _stripped(changes)
+    mine = (Expert.id == id_) & editable(Expert, context.viewer)
+    action = update(Expert).where(mine).values(values).returning(Expert.id) if values else select(Expert.id).where(mine)
+    async with context.database.write() as tx:
+        if await tx.scalar(action, {VIEWER_ID.key: context.viewer.id}) is None:
+            raise NotFound("expert", "id")
+    return id_
+
+
+def _stripped(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.strip() if key == "name" else value for key, value in values.items()}
+
+
+def _faults(changes: Mapping[str, Any]) -> Iterator[Problem]:
+    for name, value in changes.items():
+        if value is None:
+            yield InvalidInput("This cannot be null. Leave it out, and it stays as it is.", name)
+        else:
+            yield from faults(value, name, most=LONGEST[name])
