@@ -44,7 +44,6 @@ PEOPLE = {
     "aiko": ("user", "100"),
     "luca": ("user", "0.034"),
     "petra": ("user", "30"),
-    "noor": ("user", "0"),
     "maya": ("creator", "10"),
     "jonas": ("creator", "1"),
     "grace": ("admin", "0"),
@@ -56,15 +55,17 @@ CLONES = {
     "cheap": ("jonas", "0.6"),
     "fair": ("maya", "1"),
     "dear": ("jonas", "30"),
+    "shut": ("maya", "1"),
 }
-"""Whose they are, and what a minute costs at first, by their names."""
+"""Whose they are, and what a minute costs at first, by their names. `shut` takes no sessions."""
 
 PERSON = """
     INSERT INTO user_profiles (email, full_name, role, credits_remaining) VALUES (gen_random_uuid()::text, $1, $2, $3)
     RETURNING id
 """
 CLONE = """
-    INSERT INTO clones (name, creator_id, base_price, is_published, published_at) VALUES ($1, $2, $3, true, now())
+    INSERT INTO clones (name, creator_id, base_price, is_active, is_published, published_at)
+    VALUES ($1, $2, $3, $1 <> 'shut', true, now())
     RETURNING id
 """
 LAST = "SELECT (SELECT max(number) FROM credit_entries), (SELECT max(number) FROM creator_entries)"
@@ -87,7 +88,7 @@ UPDATE_CLONE = "mutation($input: UpdateCloneInput!) { updateClone(input: $input)
 
 IDS = ("id", "sessionId", "cloneId", "userId")
 SETTLED_AFTER = ("INSUFFICIENT_CREDITS", "WRONG_SESSION_STATUS")
-"""After a message was refused so, the session is charged as if nobody had sent it."""
+"""After a message was refused so, the session is charged all the same, and ends if it cannot go on."""
 
 
 class World(NamedTuple):

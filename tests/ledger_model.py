@@ -15,7 +15,7 @@ from tests.ledger_books import Books, Earning, Entry, Session
 
 SHARE_OF_CREATORS = 1 - Fraction("0.15")
 INPUT_PRICE, OUTPUT_PRICE = Fraction("0.25") / 1_000, Fraction("1.5") / 1_000
-DEMOS, DEMO_SECONDS = 2, 200
+DEMOS, DEMO_SECONDS = 1, 200
 METERING_INTERVAL, GRACE = timedelta(seconds=60), timedelta(seconds=300)
 ABANDONED_AFTER, PAUSE_LIMIT = timedelta(seconds=1_800), timedelta(seconds=86_400)
 

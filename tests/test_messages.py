@@ -74,8 +74,12 @@ def test_a_person_records_own_questions(changing: Gateway, session: str) -> None
     assert (message["session"]["id"], message["session"]["messageCount"]) == (session, 1)
 
 
-@pytest.mark.parametrize("values", [{"senderType": "AI"}, {"cost": "0"}, {"cost": "1"}], ids=str)
-def test_a_person_records_no_answers_and_names_no_costs(
+@pytest.mark.parametrize(
+    "values",
+    [{"senderType": "AI"}, {"cost": "0"}, {"sources": [{"documentId": f"document_{uuid4().hex}", "passage": "x"}]}],
+    ids=lambda values: next(iter(values)),
+)
+def test_a_person_records_no_answers_and_names_no_costs_and_no_sources(
     changing: Gateway, session: str, values: dict[str, Any]
 ) -> None:
     wanted = {"sessionId": session, "senderType": "USER", "content": "Why?", **values}

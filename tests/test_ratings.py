@@ -1,6 +1,5 @@
 """Ratings: once for each session that is over, and the clone's mean follows exactly."""
 
-import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
@@ -47,25 +46,6 @@ def test_the_mean_of_a_clone_is_that_of_its_ratings(changing: Gateway) -> None:
     assert [Decimal(mean["averageRating"]) * mean["totalRatings"] for mean in means[:2]] == [5, 9]
     assert round(Decimal(means[2]["averageRating"]) * 3, 10) == 13
     assert [(mean["totalRatings"], mean["totalSessions"]) for mean in means] == [(1, 2), (2, 3), (3, 4)]
-
-
-def test_ratings_that_come_at_once_are_all_counted(changing: Gateway) -> None:
-    clone = new_clone(changing)
-    ratings = [1, 2, 3, 4, 5, 5, 5, 5]
-    sessions = [ended(changing, clone=clone) for _ in ratings]
-
-    async def rate_all() -> None:
-        await asyncio.gather(
-            *(
-                asyncio.to_thread(act, changing, "rateSession", "aiko", id=session, rating=rating)
-                for session, rating in zip(sessions, ratings, strict=True)
-            )
-        )
-
-    asyncio.run(rate_all())
-
-    mean = session_of(changing, sessions[0])["clone"]
-    assert (Decimal(mean["averageRating"]), mean["totalRatings"]) == (Decimal("3.75"), 8)
 
 
 def test_a_session_is_rated_once(changing: Gateway) -> None:

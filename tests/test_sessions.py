@@ -240,6 +240,34 @@ def test_a_session_costs_no_more_than_there_is(changing: Gateway, mutation: str)
     assert balance(changing, "noor") == 0
 
 
+def test_who_comes_back_late_with_too_little_finds_the_session_charged_and_over(changing: Gateway) -> None:
+    set_balance(changing, "noor", 60)
+    session = start(changing, "noor", new_clone(changing, "6"))
+    pass_time(changing.database_url, session, 20 * 60)
+
+    refusal = problem(changing, "recordMessage", "noor", sessionId=session, senderType="USER", content="Still there?")
+
+    ended = session_of(changing, session)
+    assert refusal["code"] == "INSUFFICIENT_CREDITS"
+    assert (ended["status"], ended["endReason"]) == ("ENDED", "CREDITS_EXHAUSTED")
+    assert (Decimal(ended["totalCost"]), balance(changing, "noor")) == (Decimal(60), Decimal(0))
+
+
+def test_a_pause_is_there_also_for_who_has_nothing_left(changing: Gateway) -> None:
+    set_balance(changing, "noor", 10)
+    session = start(changing, "noor", new_clone(changing, "6"))
+    pass_time(changing.database_url, session, 70)
+
+    paused = act(changing, "pauseSession", "noor", id=session)
+    set_balance(changing, "noor", 0)
+    message = answer(changing, session, "0")["session"]
+
+    assert Decimal(paused["user"]["creditsRemaining"]) < 3
+    assert (paused["status"], message["status"]) == ("PAUSED", "PAUSED")
+    assert message["totalCost"] == paused["totalCost"]
+    act(changing, "endSession", "noor", id=session)
+
+
 def test_a_paused_session_goes_on_once_there_are_credits_for_the_minute_that_has_begun(changing: Gateway) -> None:
     set_balance(changing, "noor", 7)
     session = start(changing, "noor", new_clone(changing, "6"))
@@ -455,16 +483,3 @@ def test_whoever_looks_at_a_session_sees_each_charge_and_the_balance(changing: G
         "messageCount": 1,
         "user": {"creditsRemaining": ended["user"]["creditsRemaining"]},
     }
-
-
-def test_who_comes_back_late_with_too_little_finds_the_session_charged_and_over(changing: Gateway) -> None:
-    set_balance(changing, "noor", 60)
-    session = start(changing, "noor", new_clone(changing, "6"))
-    pass_time(changing.database_url, session, 20 * 60)
-
-    refusal = problem(changing, "recordMessage", "noor", sessionId=session, senderType="USER", content="Still there?")
-
-    ended = session_of(changing, session)
-    assert refusal["code"] == "INSUFFICIENT_CREDITS"
-    assert (ended["status"], ended["endReason"]) == ("ENDED", "CREDITS_EXHAUSTED")
-    assert (Decimal(ended["totalCost"]), balance(changing, "noor")) == (Decimal(60), Decimal(0))
