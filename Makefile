@@ -5,6 +5,8 @@ PORT ?= 8000
 DATA_DIR ?= .clonegraph
 SCALE ?= small
 CHAOS_SECONDS ?= 60
+MONEY_STEPS ?= 2000
+MONEY_SEED ?= $(shell date +%s)
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -13,7 +15,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 CLIENTS := tests/clients/node_modules/.package-lock.json
 
-.PHONY: demo test check bench chaos explorer clients lock help
+.PHONY: demo test check bench chaos money explorer clients lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -37,6 +39,9 @@ bench: $(INSTALLED)  ## Measure, and print ratios
 
 chaos: $(INSTALLED)  ## Kill servers at random for a minute, and count every credit (CHAOS_SECONDS=60)
 	@$(BIN)/python -m tests.chaos $(CHAOS_SECONDS)
+
+money: $(INSTALLED)  ## Do whatever can be done with credits, and hold it against a model (MONEY_STEPS=2000 MONEY_SEED=)
+	@MONEY_STEPS=$(MONEY_STEPS) MONEY_SEED=$(MONEY_SEED) $(BIN)/pytest --numprocesses 0 -q tests/test_money_property.py
 
 explorer: $(EXPLORER)  ## Build the explorer
 

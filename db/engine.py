@@ -164,18 +164,16 @@ class Database:
         """A connection in a transaction. One that turns out dead before anything was done is replaced."""
         async with AsyncExitStack() as stack:
             connection = await stack.enter_async_context(self._writers.connection())
+            stack.push_async_callback(_roll_back, connection)
             try:
                 await connection.execute("BEGIN")
             except (*LOST_CONNECTION, asyncpg.InterfaceError):
                 await self._writers.expire()
                 connection = await stack.enter_async_context(self._writers.connection())
+                stack.push_async_callback(_roll_back, connection)
                 await connection.execute("BEGIN")
-            try:
-                yield connection
-                await connection.execute("COMMIT")
-            finally:
-                if connection.is_in_transaction():
-                    await _roll_back(connection)
+            yield connection
+            await connection.execute("COMMIT")
 
     async def _connect(self, url: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
         """A new connection. asyncpg reads the URL itself, and so knows all options of it."""
@@ -249,10 +247,12 @@ class _Pool:
 
 
 async def _roll_back(connection: Connection) -> None:
-    """Undo what a transaction did, even if whoever does it is told meanwhile, once more, to break off.
+    """Undo what a transaction did, if one is open, even if whoever does it is told meanwhile, once more, to break off.
 
     Where that fails, the server does it when the connection ends.
     """
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
     undoing = asyncio.ensure_future(connection.execute("ROLLBACK"))
     try:
         await asyncio.wait((undoing,))

@@ -25,7 +25,7 @@ from resolvers.worker import Worker
 from tests import ledger_model as terms
 from tests.ledger_books import Books, read
 from tests.ledger_model import Model, Refused, Sent
-from tests.money import bank, send, service_headers
+from tests.money import bank, key_of, send, service_headers
 from tests.serving import Answer, Gateway
 
 SETTINGS = {
@@ -147,7 +147,7 @@ class Bookkeeping:
         self.names[self.key_of(name)] = name
 
     def key_of(self, name: str) -> UUID:
-        return UUID(self.ids[name].rpartition("_")[2])
+        return key_of(self.ids[name])
 
     def sql(self, statement: str, *arguments: Any) -> list[Any]:
         """The rows of a statement of another program."""
@@ -200,13 +200,13 @@ class Bookkeeping:
             subject = self.model.do(sent, moment if row else self.clock, new_name)
         except Refused as refused:
             expected = str(refused)
-        assert code == expected, sent
+        assert code == expected, f"{code} instead of {expected} for {sent}"
         if row:
-            assert row["id"] == self.ids[subject], sent
-            self.agree_with(row)
+            assert row["id"] == self.ids[subject], f"done to something else than {subject}: {sent}"
         elif sent.mutation == "recordMessage" and code in SETTLED_AFTER:
             self.model.settle(session, moment, is_silent=False)
         self.agree(sent.mutation, code or ("done again" if is_again else "done"), seen)
+        self.agree_with(row or {})
         return new_name if is_new else None
 
     def change_clone(self, clone: str, price: str, *, is_active: bool) -> None:
@@ -235,15 +235,17 @@ class Bookkeeping:
         differences = (seen or self.look()).differences(self.model.books)
         assert not differences, "\n".join([f"after {step}: {outcome}", *differences])
 
-    def agree_with(self, row: Any) -> None:
-        """So are those and what whoever sent it was told."""
+    def agree_with(self, row: dict[str, Any]) -> None:
+        """So is what whoever sent it was told."""
         shown = row.get("session", row)
         if "timeCost" in shown:
-            session = self.model.books.sessions[self.names[UUID(shown["id"].rpartition("_")[2])]]
+            session = self.model.books.sessions[self.names[key_of(shown["id"])]]
             told = [Fraction(shown[name]) for name in ("totalCost", "timeCost", "billableSeconds")]
-            assert told == [session.cost, session.time_cost, session.seconds]
-            assert (shown["status"].lower(), shown["messageCount"]) == (session.status, session.messages)
-            assert Fraction(shown["user"]["creditsRemaining"]) == self.model.books.accounts[session.payer].balance
+            assert told == [session.cost, session.time_cost, session.seconds], shown
+            assert (shown["status"].lower(), shown["messageCount"]) == (session.status, session.messages), shown
+            assert Fraction(shown["user"]["creditsRemaining"]) == self.model.books.accounts[session.payer].balance, (
+                shown
+            )
 
 
 def came_of(answer: Answer) -> tuple[str | None, Any]:
@@ -254,7 +256,7 @@ def came_of(answer: Answer) -> tuple[str | None, Any]:
     done = answer.data["done"]
     for error in done["userErrors"]:
         if error["__typename"] == "InsufficientCredits":
-            assert Fraction(error["required"]) > Fraction(error["available"]) >= 0
+            assert Fraction(error["required"]) > Fraction(error["available"]) >= 0, error
     codes = {error["code"] for error in done["userErrors"]}
-    assert len(codes) == (0 if done["row"] else 1)
+    assert len(codes) == (0 if done["row"] else 1), done
     return next(iter(codes), None), done["row"]

@@ -16,6 +16,9 @@ from db import demo, migrate
 from db.embedded import EmbeddedServer
 from tests.serving import Gateway, serving
 
+POINTS = 100_000_000
+"""What the tests of one process can spend together on the gateway that they share."""
+
 
 @pytest.fixture(scope="session")
 def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -60,7 +63,7 @@ def empty_database(server_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def gateway(demo_database: str) -> Iterator[Gateway]:
     """A gateway over the shared demo data, with points for all tests of a process."""
-    with serving(demo_database, settings={"points_capacity": 100_000_000}) as running:
+    with serving(demo_database, settings={"points_capacity": POINTS}) as running:
         yield running
 
 

@@ -6,6 +6,7 @@ from graphql import OperationType, get_introspection_query
 
 from gateway.explorer import Example, examples
 from gateway.settings import Settings
+from tests.conftest import POINTS
 from tests.serving import Answer, Gateway, serving
 
 NESTED = """
@@ -181,7 +182,7 @@ def test_a_client_that_wishes_is_told_the_cost(gateway: Gateway) -> None:
     assert cost.keys() == {"requested", "actual", "remaining"}
     assert cost["requested"] == 30
     assert rows <= cost["actual"] <= 30
-    assert 0 < cost["remaining"] < Settings().points_capacity
+    assert 0 < cost["remaining"] < POINTS
 
 
 def test_nobody_is_told_the_cost_or_the_plan_unasked(gateway: Gateway, developers_gateway: Gateway) -> None:
