@@ -126,7 +126,7 @@ class Money(RuleBasedStateMachine):
         self.begin()
 
     def begin(self) -> None:
-        """A session that is over, a paused one whose price has changed, one that can be paid for a minute, a free one."""
+        """A session that is over, one that is paused while the price changes, one for a minute, and a free one."""
         self.start("aiko", "fair", demo=False)
         self.end("startSession 0", after=90.0, by="payer")
         self.rate("startSession 0", by="payer", stars=2)
@@ -223,7 +223,7 @@ class Money(RuleBasedStateMachine):
         """Its creator changes the price: no matter to the sessions that go on."""
         self.keeping.change_clone(clone, price, is_active=is_active)
 
-    @step(3, after=SECONDS)
+    @step(4, after=SECONDS)
     def work(self, after: float) -> None:
         """The worker does what is due."""
         self.keeping.wait(after)
@@ -244,7 +244,7 @@ class Money(RuleBasedStateMachine):
             self.keeping.model.move(person, "external", change, spent=Fraction(spent))
         self.keeping.agree("move by old program", "done" if is_possible else "refused")
 
-    @step(1, session=OPEN, after=SECONDS)
+    @step(2, session=OPEN, after=SECONDS)
     def old_program_ends(self, session: str, after: float) -> None:
         """A program that knows nothing of meters ends a session. The worker charges its time later."""
         self.keeping.wait(after)
