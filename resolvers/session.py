@@ -246,4 +246,4 @@ async def _taken_back(tx: Transaction, id_: UUID, cost: Decimal, back: Decimal) 
     row = await tx.row(EARNED, id_)
     earned: Decimal = row["earned"] if row else NOTHING
     left = cost - back
-    return min(rounded(earned * left / cost), left) - earned
+    return min(rounded(earned * left / cost), left, earned) - earned

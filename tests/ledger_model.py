@@ -159,7 +159,7 @@ class Model:
                 back = session.cost if sent.values["amount"] is None else Fraction(sent.values["amount"])
                 refuse_if(not 0 < back <= session.cost, "REFUND_TOO_LARGE")
                 left = session.cost - back
-                stays = min(rounded(session.earned * left / session.cost), left)
+                stays = min(rounded(session.earned * left / session.cost), left, session.earned)
                 self.move(session.payer, "refund", back, name, sent.key, earning=stays - session.earned)
                 session.cost = left
 
