@@ -1,6 +1,6 @@
 """What is stored, and who may see it. Read as `import db`, then `db.Clone`."""
 
-from db.analytics import CreatorAnalytics, MemoryUsage, QaPair
+from db.analytics import CreatorAnalytics, MemoryUsage
 from db.assistant import Assistant, AssistantConfig
 from db.base import Base, Row, Vocabulary, Words
 from db.clone import Clone, CloneExpert, MemoryType
@@ -12,7 +12,20 @@ from db.event import Event
 from db.expert import Expert
 from db.idempotency_key import IdempotencyKey
 from db.knowledge import Knowledge, ProcessingStatus
+from db.local import LocalChunk, LocalFile, LocalStore, LocalStoreFile
 from db.message import Message, MessageSource, SenderType
+from db.operation import (
+    Operation,
+    OperationKind,
+    OperationStatus,
+    OperationStep,
+    ProviderAccount,
+    RemoteObject,
+    StepKind,
+    StepStatus,
+)
+from db.qa_pair import QaPair
+from db.reply import Reply, ReplyStatus
 from db.service_token import Scope, ServiceToken
 from db.session import EndReason, Session, SessionStatus, SessionType
 from db.trusted_document import TrustedDocument
@@ -40,12 +53,24 @@ __all__ = [
     "FileStatus",
     "IdempotencyKey",
     "Knowledge",
+    "LocalChunk",
+    "LocalFile",
+    "LocalStore",
+    "LocalStoreFile",
     "MemoryType",
     "MemoryUsage",
     "Message",
     "MessageSource",
+    "Operation",
+    "OperationKind",
+    "OperationStatus",
+    "OperationStep",
     "ProcessingStatus",
+    "ProviderAccount",
     "QaPair",
+    "RemoteObject",
+    "Reply",
+    "ReplyStatus",
     "Row",
     "Scope",
     "SenderType",
@@ -53,6 +78,8 @@ __all__ = [
     "Session",
     "SessionStatus",
     "SessionType",
+    "StepKind",
+    "StepStatus",
     "StoreFile",
     "StoreOwner",
     "SubscriptionTier",

@@ -1,4 +1,4 @@
-"""What was counted: creators' days, clones' memory, and the question-and-answer pairs clones learn from."""
+"""What was counted: creators' days, and clones' memory."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -9,9 +9,7 @@ from sqlalchemy.orm import Mapped
 
 from db.base import (
     NO_ROW,
-    NOBODY,
     Alternatives,
-    Condition,
     Row,
     column,
     created_at,
@@ -70,29 +68,3 @@ class MemoryUsage(Row):
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
         """The clone's creator."""
         return [owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else NO_ROW
-
-
-class QaPair(Row):
-    """A question and the answer a clone is to give. Seen by the clone's creator."""
-
-    __tablename__ = "clone_qa_data"
-    __order__ = (("created_at", "asc"),)
-
-    clone_id: Mapped[UUID] = column(ForeignKey("clones.id", ondelete="CASCADE"), doc="The clone.", indexed=True)
-    question: Mapped[str] = column(doc="The question.")
-    answer: Mapped[str] = column(doc="The answer to give.")
-    source: Mapped[str | None] = column(doc="Where the pair came from.", indexed=True)
-    quality: Mapped[float | None] = column(Double, doc="How good the pair is, from 0 to 1.", indexed=True)
-    is_active: Mapped[bool] = column(doc="Whether the clone uses it.", indexed=True, server_default=text("true"))
-    created_at: Mapped[datetime] = created_at()
-    updated_at: Mapped[datetime] = updated_at()
-
-    @classmethod
-    def visible_to(cls, kind: ViewerKind) -> Alternatives:
-        """The clone's creator."""
-        return [owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else NO_ROW
-
-    @classmethod
-    def editable_by(cls, kind: ViewerKind) -> Condition:
-        """The clone's creator."""
-        return owns_clone(cls.clone_id) if kind is ViewerKind.CREATOR else NOBODY

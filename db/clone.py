@@ -121,7 +121,7 @@ class CloneExpert(Base):
     )
 
 
-def owns_clone(clone_id: SQLColumnExpression[UUID]) -> Condition:
+def owns_clone(clone_id: SQLColumnExpression[Any]) -> Condition:
     """Whether the viewer created the clone with this id. Conditions on other rows are made of it."""
     mine = aliased(Clone)
     return exists().where(mine.id == clone_id, mine.creator_id == VIEWER_ID)

@@ -1,9 +1,10 @@
 """Documents: the texts that vector stores are filled from."""
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Subquery, exists, select, text, union
+from sqlalchemy import BigInteger, ForeignKey, Subquery, and_, exists, select, text, union
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import NO_ROW, NOBODY, Alternatives, Condition, Row, column
@@ -40,12 +41,21 @@ class Document(Row):
         doc="Who owns the document; null when it is shared.",
         indexed=True,
     )
+    sha256: Mapped[str | None] = column(doc="The SHA-256 of the file, once it is known.", private=True)
+    size_bytes: Mapped[int | None] = column(BigInteger, doc="The size of the file, in bytes.")
+    media_type: Mapped[str | None] = column(doc="The media type of the file.")
+    original_url: Mapped[str | None] = column(
+        doc="Where the text was fetched from, if it came by a link.", private=True
+    )
+    deleted_at: Mapped[datetime | None] = column(
+        doc="When it was deleted; its row goes once the provider has let go of the file."
+    )
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
-        """To creators: the shared documents and their own."""
+        """To creators: the shared documents, until they are deleted, and their own."""
         if kind is ViewerKind.CREATOR:
-            return [cls.owner_id.is_(None), cls.owner_id == VIEWER_ID]
+            return [and_(cls.owner_id.is_(None), cls.deleted_at.is_(None)), cls.owner_id == VIEWER_ID]
         return NO_ROW
 
     @classmethod

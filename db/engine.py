@@ -175,6 +175,11 @@ class Database:
             yield connection
             await connection.execute("COMMIT")
 
+    @property
+    def _patience_of_server(self) -> dict[str, str]:
+        """For how long it keeps the locks of a transaction whose process says nothing more."""
+        return {"idle_in_transaction_session_timeout": f"{self.statement_timeout * 1000:.0f}ms"}
+
     async def _connect(self, url: str, **options: Any) -> "asyncpg.Connection[asyncpg.Record]":
         """A new connection. asyncpg reads the URL itself, and so knows all options of it."""
         try:
@@ -182,7 +187,7 @@ class Database:
                 url,
                 timeout=PATIENCE / 2,
                 command_timeout=self.statement_timeout,
-                server_settings=NAME if self.pooler else SERVER_SETTINGS,
+                server_settings=NAME if self.pooler else {**SERVER_SETTINGS, **self._patience_of_server},
                 statement_cache_size=0 if self.pooler else KEPT_STATEMENTS,
                 **options,
             )

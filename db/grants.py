@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from db import (
+    Assistant,
+    AssistantConfig,
     Base,
     Clone,
     CloneExpert,
@@ -14,31 +16,62 @@ from db import (
     Event,
     Expert,
     IdempotencyKey,
+    Knowledge,
+    LocalChunk,
+    LocalFile,
+    LocalStore,
+    LocalStoreFile,
     Message,
     MessageSource,
+    Operation,
+    OperationStep,
+    ProviderAccount,
+    QaPair,
+    RemoteObject,
+    Reply,
     ServiceToken,
     Session,
+    StoreFile,
     User,
+    VectorStore,
 )
 from db.migrate import OPTIONS
 
 WRITES: Final[Mapping[type[Base], str]] = {
+    Assistant: "INSERT, UPDATE, DELETE",
+    AssistantConfig: "INSERT, UPDATE",
     Clone: "INSERT, UPDATE",
     CloneExpert: "INSERT, DELETE",
     CreatorEntry: "INSERT",
     CreditEntry: "INSERT",
-    Document: "INSERT",
-    Domain: "INSERT, UPDATE",
+    Document: "INSERT, UPDATE, DELETE",
+    Domain: "INSERT, UPDATE, DELETE",
     Event: "DELETE",
-    Expert: "INSERT, UPDATE",
+    Expert: "INSERT, UPDATE, DELETE",
     IdempotencyKey: "INSERT, DELETE",
+    Knowledge: "INSERT, UPDATE, DELETE",
+    LocalChunk: "INSERT",
+    LocalFile: "INSERT, DELETE",
+    LocalStore: "INSERT, DELETE",
+    LocalStoreFile: "INSERT, DELETE",
     Message: "INSERT",
     MessageSource: "INSERT",
+    Operation: "INSERT, UPDATE",
+    OperationStep: "INSERT, UPDATE",
+    ProviderAccount: "INSERT, UPDATE",
+    QaPair: "INSERT, UPDATE, DELETE",
+    RemoteObject: "INSERT, UPDATE",
+    Reply: "INSERT, UPDATE",
     ServiceToken: "UPDATE",
     Session: "INSERT, UPDATE",
+    StoreFile: "INSERT, UPDATE, DELETE",
     User: "UPDATE",
+    VectorStore: "INSERT, UPDATE, DELETE",
 }
-"""What `serve` does beside reading. Migrations, and the commands that bring tokens and documents, need the owner."""
+"""What `serve` and its worker do beside reading.
+
+Migrations, and the commands that bring tokens and documents, need the owner.
+"""
 
 
 def grants(role: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, text
+from sqlalchemy import BigInteger, ForeignKey, Index, and_, text
 from sqlalchemy.orm import Mapped
 
 from db.base import (
@@ -77,11 +77,15 @@ class Knowledge(Row):
     vector_store_id: Mapped[str | None] = column(
         doc="The vector store that holds it, by its id at the provider.", private=True, indexed=True
     )
+    sha256: Mapped[str | None] = column(doc="The SHA-256 of the content, once it is known.", private=True)
+    deleted_at: Mapped[datetime | None] = column(
+        doc="When it was deleted; its row goes once the provider has let go of the file.", private=True
+    )
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
-        """What a published clone knows to everybody, and what one's own clones know."""
-        public = is_public(cls.clone_id)
+        """What a published clone knows to everybody, until it is deleted, and what one's own clones know."""
+        public = and_(is_public(cls.clone_id), cls.deleted_at.is_(None))
         return [public, owns_clone(cls.clone_id)] if kind is ViewerKind.CREATOR else [public]
 
     @classmethod

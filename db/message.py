@@ -74,6 +74,11 @@ class MessageSource(Row):
     document_id: Mapped[UUID | None] = column(
         ForeignKey("documents.id", ondelete="SET NULL"), doc="The document; null once it is deleted.", indexed=True
     )
+    knowledge_id: Mapped[UUID | None] = column(
+        ForeignKey("knowledge.id", ondelete="SET NULL"),
+        doc="The clone's knowledge, if that is where the passage is; null once it is deleted.",
+        indexed=True,
+    )
     rank: Mapped[int] = column(doc="1 for the best source of the answer, then counting up.", indexed=True)
     score: Mapped[float | None] = column(Double, doc="How well it fits the question; higher is better.")
     passage: Mapped[str] = column(doc="The words of the document.", private=True)

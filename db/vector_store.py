@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, SQLColumnExpression, UniqueConstraint, exists, text
+from sqlalchemy import BigInteger, ForeignKey, Index, SQLColumnExpression, UniqueConstraint, exists, text
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -74,6 +74,9 @@ class VectorStore(Row):
         doc="Who owns the store; null when it is the platform's.",
         indexed=True,
     )
+    provider: Mapped[str | None] = column(
+        doc="Where the store is: `openai` or `local`; null when another program made it."
+    )
 
     @classmethod
     def visible_to(cls, kind: ViewerKind) -> Alternatives:
@@ -92,7 +95,11 @@ class StoreFile(Row):
     """One document in one vector store, and how far the provider is with it."""
 
     __tablename__ = "store_files"
-    __table_args__ = (UniqueConstraint("vector_store_id", "document_id"),)
+    __table_args__ = (
+        UniqueConstraint("vector_store_id", "document_id"),
+        Index("idx_store_files_knowledge", "vector_store_id", "knowledge_id", unique=True),
+        Index("idx_store_files_clone", "vector_store_id", "clone_id", unique=True),
+    )
     __order__ = (("created_at", "asc"),)
 
     vector_store_id: Mapped[UUID] = column(
@@ -108,6 +115,24 @@ class StoreFile(Row):
     )
     error: Mapped[str | None] = column(doc="Why it failed, in the provider's words.")
     size_bytes: Mapped[int | None] = column(BigInteger, doc="The size, in bytes.")
+    knowledge_id: Mapped[UUID | None] = column(
+        ForeignKey("knowledge.id", ondelete="CASCADE"),
+        doc="The knowledge of a clone, if the file is some.",
+        indexed=True,
+    )
+    clone_id: Mapped[UUID | None] = column(
+        ForeignKey("clones.id", ondelete="CASCADE"),
+        doc="The clone whose questions and answers it holds, if the file does.",
+        indexed=True,
+    )
+    sha256: Mapped[str | None] = column(doc="The SHA-256 of what readers find.")
+    incoming_file_id: Mapped[str | None] = column(
+        doc="The file that is to take its place once it can be searched, by its id at the provider.", indexed=True
+    )
+    incoming_sha256: Mapped[str | None] = column(doc="The SHA-256 of what is in that.")
+    removed_at: Mapped[datetime | None] = column(
+        doc="When it was taken out of the store; its row goes once the provider has let go of the file."
+    )
     created_at: Mapped[datetime] = created_at()
     updated_at: Mapped[datetime] = updated_at()
 

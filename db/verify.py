@@ -244,19 +244,30 @@ MUST_HOLD: dict[str, dict[str, str]] = {
         "A clone's ratings follow from its sessions": f"{RATINGS} {RATED_BY_US}",
     },
     "": {
-        "A vector store's file_ids are its files": """
+        # What another program deletes here stays at the provider, and in file_ids, until the store is next looked at.
+        "A vector store's files are among its file_ids": """
             SELECT count(*) FROM vector_stores v
-            LEFT JOIN (SELECT vector_store_id, array_agg(file_id ORDER BY file_id) AS ids
-                       FROM store_files WHERE file_id IS NOT NULL GROUP BY vector_store_id) f
-                ON f.vector_store_id = v.id
-            WHERE coalesce((SELECT array_agg(id ORDER BY id) FROM unnest(v.file_ids) id), '{}')
-                <> coalesce(f.ids, '{}')""",
+            WHERE NOT coalesce(v.file_ids, '{}') @> ARRAY(
+                SELECT file_id FROM store_files WHERE vector_store_id = v.id AND file_id IS NOT NULL)""",
         "A domain's expert_names are its experts": """
             SELECT count(*) FROM domains d
             LEFT JOIN (SELECT domain, array_agg(name ORDER BY name) AS names FROM experts GROUP BY domain) e
                 ON e.domain = d.domain_name
             WHERE coalesce((SELECT array_agg(name ORDER BY name) FROM unnest(d.expert_names) name), '{}')
                 <> coalesce(e.names, '{}')""",
+        "An answer is a message of the clone, in the session of the question": """
+            SELECT count(*) FROM replies r JOIN messages q ON q.id = r.question_id
+            LEFT JOIN messages m ON m.id = r.message_id
+            WHERE q.session_id <> r.session_id OR m.session_id <> r.session_id OR m.sender_type <> 'ai'""",
+        "A message is one answer at most": """
+            SELECT count(*) FROM (SELECT FROM replies GROUP BY message_id HAVING count(message_id) > 1) r""",
+        "Only an answer that is done is a message": """
+            SELECT count(*) FROM replies WHERE status <> 'done' AND message_id IS NOT NULL""",
+        "A worker takes up the answers that are open, and no others": """
+            SELECT count(*) FROM replies WHERE (status IN ('pending', 'answering')) <> (due_at IS NOT NULL)""",
+        "The database tells whoever reads along of what is answered": _triggers(
+            "replies", "tell_insert", "tell_update", "tell_delete"
+        ),
         "A clone's assistant exists": """
             SELECT count(*) FROM clones c WHERE c.rag_assistant_id IS NOT NULL
                 AND NOT EXISTS (SELECT FROM assistants a WHERE a.assistant_id = c.rag_assistant_id)""",

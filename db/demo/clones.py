@@ -38,7 +38,15 @@ def _provision(batch: Batch, clone: Clone, known: Sequence[Piece]) -> tuple[Stor
     if not (clone.has_store and clone.domain):
         return None, None
     expert = clone.experts[0]
-    origin = Origin(clone.domain.name, expert.name, clone.creator, clone.created_at + HOUR, clone.text.key)
+    origin = Origin(
+        f"clone:{clone.id}",
+        clone.domain.name,
+        expert.name,
+        clone.creator,
+        clone.created_at + HOUR,
+        clone.text.key,
+        clone.text.name,
+    )
     documents = [clone.domain.documents[slug][0] for slug in expert.text.documents]
     own = [piece.file for piece in known if piece.file]
     store = add_store(batch, origin, db.StoreOwner.CLIENT, [*files(origin, documents), *own])

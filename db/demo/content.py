@@ -28,9 +28,14 @@ class Text:
     title: str
     link: str
     """Where the text is: the bucket `documents`, and the path below the folder of the same name."""
-    size_bytes: int
+    markdown: str
     passages: Mapping[str, Passage]
     """By the slug of the heading; the introduction is under ""."""
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the file, in bytes."""
+        return len(self.markdown.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ def _text(path: Path) -> Text:
         heading, _, words = section.partition("\n")
         passages[slugged(heading)] = Passage(heading, words.strip())
     link = f"storage://documents/{path.parent.name}/{path.name}"
-    return Text(path.stem, title, link, len(markdown.encode()), passages)
+    return Text(path.stem, title, link, markdown, passages)
 
 
 def _citation(texts: Mapping[str, Text], cited: str) -> Citation:

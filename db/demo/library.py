@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
 
 import db
 from db.demo.batch import Batch
 from db.demo.cast import CAST, Person
-from db.demo.chance import dice, remote_id, stable_id
+from db.demo.chance import dice, stable_id
 from db.demo.clock import DAY, OPENED
 from db.demo.content import ExpertText, Subject, Text, names, subjects
-from db.demo.provider import Behaviour, File, Origin, add_assistant, add_store
+from db.demo.local import add_file, file_id_of, sha256_of
+from db.demo.provider import Behaviour, File, Origin, add_assistant, add_operation, add_store
 from db.demo.scale import Size
 
 
@@ -24,6 +26,7 @@ class Document:
     file_id: str | None
     """Its file at the provider; None if it was never sent there."""
     is_default: bool
+    written_at: datetime
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,12 +82,14 @@ def _domain(subject: Subject, branch: str | None, editions: int) -> Domain:
 def _document(text: Text, branch: str | None, edition: int) -> Document:
     name = _placed(text.title if edition == 1 else f"{text.title}, edition {edition}", branch)
     chance = dice("document", name)
+    written_at = OPENED + edition * DAY
     return Document(
-        id=stable_id(OPENED + edition * DAY, "document", name),
+        id=stable_id(written_at, "document", name),
         name=name,
         text=text,
-        file_id=remote_id("file-", name) if chance.maybe(0.94) else None,
+        file_id=file_id_of(name) if chance.maybe(0.94) else None,
         is_default=edition == 1 and chance.maybe(0.8),
+        written_at=written_at,
     )
 
 
@@ -111,6 +116,8 @@ def library_batches(domains: tuple[Domain, ...]) -> Iterator[Batch]:
             for document in editions:
                 _add_document(batch, domain, document)
         _add_stores_and_assistants(batch, domain)
+        if domain.owner:
+            _add_second_thoughts(batch, domain)
         yield batch
 
 
@@ -128,7 +135,22 @@ def _add_document(batch: Batch, domain: Domain, document: Document) -> None:
         client_name=owner and owner.name,
         openai_file_id=document.file_id,
         owner_id=owner and owner.id,
+        sha256=sha256_of(document.text.markdown),
+        size_bytes=document.text.size_bytes,
+        media_type="text/markdown",
     )
+    if document.file_id:
+        source = f"document:{document.id}"
+        add_file(batch, document.file_id, source, f"{document.name}.md", document.text.markdown, document.written_at)
+
+
+def _add_second_thoughts(batch: Batch, domain: Domain) -> None:
+    """The owner wanted to delete a document, and then did not."""
+    (document, *_), *_ = domain.documents.values()
+    origin = Origin(
+        f"document:{document.id}", domain.name, None, domain.owner, OPENED + 40 * DAY, name_of=document.name
+    )
+    add_operation(batch, origin, db.OperationKind.DELETE, db.OperationStatus.CANCELLED)
 
 
 def _add_stores_and_assistants(batch: Batch, domain: Domain) -> None:
@@ -136,11 +158,11 @@ def _add_stores_and_assistants(batch: Batch, domain: Domain) -> None:
 
     The last expert of a domain also has an assistant from the days of the Assistants API.
     """
-    origin = Origin(domain.name, None, domain.owner, OPENED + 10 * DAY)
+    origin = Origin(f"domain:{domain.id}", domain.name, None, domain.owner, OPENED + 10 * DAY)
     defaults = [one for editions in domain.documents.values() for one in editions if one.is_default]
     shared = add_store(batch, origin, db.StoreOwner.DOMAIN, files(origin, defaults))
     for place, expert in enumerate(domain.experts):
-        origin = Origin(domain.name, expert.name, domain.owner, OPENED + (20 + place) * DAY)
+        origin = Origin(f"expert:{expert.id}", domain.name, expert.name, domain.owner, OPENED + (20 + place) * DAY)
         known = [document for slug in expert.text.documents for document in domain.documents[slug]]
         own = add_store(batch, origin, db.StoreOwner.EXPERT, files(origin, known))
         is_first, is_last = place == 0, expert is domain.experts[-1]
@@ -154,4 +176,4 @@ def _add_stores_and_assistants(batch: Batch, domain: Domain) -> None:
 
 def files(origin: Origin, documents: Iterable[Document]) -> list[File]:
     """The files of documents in a store."""
-    return [File.of_document(origin, one.id, one.file_id, one.text.size_bytes) for one in documents]
+    return [File.of_document(origin, one.id, one.name, one.file_id, one.text.markdown) for one in documents]

@@ -4,8 +4,9 @@ from collections import Counter
 
 import asyncpg
 
-from db import Base, CreatorEntry
+from db import Base, CreatorEntry, LocalChunk
 from db.demo.batch import Connection, Progress, copy, use_json
+from db.demo.local import fill_files
 from db.demo.people import stranger
 from db.demo.scale import Scale
 from db.demo.world import World
@@ -31,6 +32,21 @@ SHARE_OUT = """
     ORDER BY paid.created_at, paid.id
 """
 """What people paid for sessions, their clones have earned."""
+
+CITE_KNOWLEDGE = """
+    UPDATE message_sources AS source SET knowledge_id = found.knowledge_id, document_id = NULL
+    FROM (
+        SELECT DISTINCT ON (cited.id) cited.id, knowledge.id AS knowledge_id
+        FROM message_sources AS cited JOIN messages ON messages.id = message_id
+            JOIN sessions ON sessions.id = session_id
+            JOIN knowledge ON knowledge.clone_id = sessions.clone_id AND cited.rank = 2
+                AND knowledge.title = messages.sources -> 1 ->> 'section'
+        WHERE sessions.start_time > '2026-10-15'
+        ORDER BY cited.id, knowledge.id
+    ) AS found
+    WHERE found.id = source.id
+"""
+"""What a clone knows by itself and has cited lately is cited as that, and not as the document that it comes from."""
 
 FORGET_EVENTS = "DELETE FROM events WHERE transaction_id = pg_current_xact_id()"
 """Nobody has waited for rows that were not there."""
@@ -95,9 +111,13 @@ async def _fill(connection: Connection, scale: Scale, progress: Progress | None)
             if progress:
                 progress(table, done[table], wanted[table])
     await connection.execute(CONFIGURE_ASSISTANTS)
+    await connection.execute(CITE_KNOWLEDGE)
     earned = int((await connection.execute(SHARE_OUT)).rpartition(" ")[2])
     if progress:
         progress(CreatorEntry.__tablename__, earned, earned)
+    filled = await fill_files(connection)
+    if progress:
+        progress(LocalChunk.__tablename__, filled, filled)
     await connection.execute(FORGET_EVENTS)
     await connection.execute("ANALYZE")
 

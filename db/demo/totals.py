@@ -59,5 +59,6 @@ class Totals:
             self.clones[visit.clone.id].add(visit)
             self.rows[db.Message.__tablename__] += len(visit.messages)
             self.rows[db.MessageSource.__tablename__] += sum(len(message.cites) for message in visit.messages)
+            self.rows[db.Reply.__tablename__] += len(visit.replies)
         self.rows[db.Session.__tablename__] += len(life.visits)
         self.rows[db.CreditEntry.__tablename__] += len(life.account.entries)

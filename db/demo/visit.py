@@ -10,11 +10,12 @@ import db
 from db import EndReason, SenderType, SessionStatus, SessionType
 from db.demo.batch import Batch
 from db.demo.cast import Person
-from db.demo.chance import Dice, stable_id
+from db.demo.chance import Dice, remote_id, stable_id
 from db.demo.clock import MINUTE
 from db.demo.content import names
 from db.demo.ledger import rounded
 from db.demo.market import NEUTRAL, Clone
+from db.demo.provider import MODELS
 from db.demo.talk import Message, talk
 
 TICK = timedelta(seconds=3)
@@ -86,6 +87,13 @@ class Visit:
     def cost(self) -> Decimal:
         """What everything cost, before a refund."""
         return self.time_cost + sum(message.cost for message in self.messages)
+
+    @property
+    def replies(self) -> list[int]:
+        """The numbers of the answers that are kept with how they came about: those that others see, or that are new."""
+        if not self.is_shared and self.end:
+            return []
+        return [number for number, message in enumerate(self.messages) if message.sender is SenderType.AI]
 
     def message_id(self, number: int) -> UUID:
         """The key of a message's row."""
@@ -174,6 +182,8 @@ def add_visit(batch: Batch, visit: Visit) -> None:
     )
     for number, message in enumerate(visit.messages):
         _add_message(batch, visit, message, visit.message_id(number))
+    for number in visit.replies:
+        _add_reply(batch, visit, number)
 
 
 def _add_message(batch: Batch, visit: Visit, message: Message, message_id: UUID) -> None:
@@ -203,3 +213,27 @@ def _add_message(batch: Batch, visit: Visit, message: Message, message_id: UUID)
             score=round(1 - rank * 0.11 - message_id.int % 97 / 1000, 3),
             passage=cited.passage.words,
         )
+
+
+def _add_reply(batch: Batch, visit: Visit, number: int) -> None:
+    """Add how the answer of this number came about."""
+    question, answer = visit.messages[number - 1 : number + 1]
+    message_id = visit.message_id(number)
+    batch.add(
+        db.Reply,
+        id=stable_id(visit.start + question.after, "reply", message_id),
+        session_id=visit.id,
+        question_id=visit.message_id(number - 1),
+        message_id=message_id,
+        status=db.ReplyStatus.DONE,
+        content=answer.words,
+        provider="openai",
+        model=MODELS[0],
+        is_generated=True,
+        response_id=remote_id("resp_", message_id),
+        attempts=1,
+        due_at=None,
+        fence=1,
+        created_at=visit.start + question.after,
+        updated_at=visit.start + answer.after,
+    )
