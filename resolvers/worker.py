@@ -1,87 +1,47 @@
-"""The worker: what happens by itself while the gateway runs.
+"""The worker: all that happens by itself while the gateway runs.
 
-Every process has one, and any number of them can run: each thing is done under a lock that one of them holds.
+It is part of every `serve`, unless a setting says otherwise, and all that `clonegraph worker` does. Any number of them
+can run.
 """
 
 import asyncio
-import time
-from contextlib import suppress
-from uuid import UUID
 
-import structlog
+from resolvers.answering import Answering
+from resolvers.duty import Duty
+from resolvers.provisioning.provisioning import Provisioning
+from resolvers.services import Services
+from resolvers.settling import Settling
 
-from db.engine import Database
-from db.errors import DatabaseBusy, DatabaseUnavailable
-from resolvers.idempotency import forget
-from resolvers.metering import settle
-from resolvers.terms import Terms
-
-PAUSE = 5.0
-"""How long the worker rests between two looks at what is due, in seconds."""
-
-FORGET_EACH = 3_600.0
-
-DUE = """
-    SELECT id FROM sessions
-    WHERE last_active_at IS NOT NULL AND (metered_until IS NOT NULL OR status <> 'ended') AND (
-        status = 'active' AND (
-            metered_until IS NULL
-            OR metered_until < least(now(), last_active_at + $1::interval) - $2::interval
-            OR last_active_at < now() - $3::interval)
-        OR status = 'paused' AND last_active_at < now() - $4::interval
-        OR status <> 'active' AND metered_until IS NOT NULL)
-    ORDER BY metered_until LIMIT 500
-"""
-"""The sessions that are to be charged, or ended."""
-
-log = structlog.get_logger()
+LATE = 30.0
+"""After how many seconds without a look at what is due a duty counts as stuck, beside its pause."""
 
 
 class Worker:
-    """Charges sessions in which nothing happens, and ends those that nobody comes back to."""
+    """Does every duty for as long as it runs. lease: how long an operation is claimed for, in seconds."""
 
-    def __init__(self, database: Database, terms: Terms) -> None:
-        self.database = database
-        self.terms = terms
-        self._running: asyncio.Task[None] | None = None
-        self._forgot = time.monotonic()
+    def __init__(self, services: Services, lease: float) -> None:
+        self.services = services
+        self.duties: list[Duty] = [
+            Settling(services.database, services.terms),
+            Answering(services),
+            Provisioning(services, lease),
+        ]
 
     def start(self) -> None:
         """Begin to work."""
-        self._running = asyncio.create_task(self._run())
+        for duty in self.duties:
+            duty.start()
+            self.services.sleepers.append(duty.wake)
 
     async def close(self) -> None:
-        """Work no more. What is being done at the moment is done, or undone, as a whole."""
-        if self._running:
-            self._running.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._running
+        """Work no more."""
+        await asyncio.gather(*(duty.close() for duty in self.duties))
 
-    async def _run(self) -> None:
-        while True:
-            try:
-                await self.work()
-            except Exception as error:  # noqa: BLE001 (what is due now is due the next time, too)
-                log.warning("worker_interrupted", reason=str(error) or type(error).__name__)
-            await asyncio.sleep(PAUSE)
-
-    async def work(self) -> None:
-        """Do what is due now."""
-        terms = self.terms
-        due = await self.database.primary.fetch(
-            DUE, [terms.session_grace, terms.metering_interval, terms.abandoned_after, terms.pause_limit]
-        )
-        for row in due:
-            await self._settle(row["id"])
-        if time.monotonic() - self._forgot > FORGET_EACH:
-            self._forgot = time.monotonic()
-            async with self.database.write() as tx:
-                await forget(tx)
-
-    async def _settle(self, id_: UUID) -> None:
-        try:
-            await settle(self.database, self.terms, id_)
-        except (DatabaseUnavailable, DatabaseBusy):
-            raise
-        except Exception:  # of this session; the others must not wait for it
-            log.exception("session_not_settled", session=str(id_))
+    def stuck(self) -> list[str]:
+        """The names of the duties that have not looked at what is due for too long."""
+        now = asyncio.get_running_loop().time()
+        return [
+            type(duty).__name__.lower()
+            for duty in self.duties
+            if duty.looked_at is not None and now - duty.looked_at > duty.pause + LATE
+        ]
