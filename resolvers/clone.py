@@ -14,6 +14,7 @@ from resolvers.context import Context
 from resolvers.idempotency import Request, once
 from resolvers.permissions import editable, require_person
 from resolvers.problems import InvalidInput, NotFound, Problem, Problems
+from resolvers.provisioning.assistant import reconfigure
 from resolvers.texts import faults
 
 LONGEST = {"name": 200, "category": 200, "bio": 10_000, "system_prompt": 100_000}
@@ -22,6 +23,23 @@ HIGHEST_PRICE, MOST_DECIMALS = Decimal(1_000_000), 8
 HIGHEST_TEMPERATURE = 2
 MOST_TOKENS = 128_000
 MOST_EXPERTS = 50
+
+MOVE_STORE = """
+    UPDATE vector_stores AS store SET domain_name = domains.domain_name
+    FROM clones JOIN domains ON domains.id = domain_id
+    WHERE clones.id = $1 AND vector_store_id = vector_id AND owner = 'client'
+"""
+CONFIGURED = {
+    "name",
+    "bio",
+    "system_prompt",
+    "personality_traits",
+    "communication_style",
+    "temperature",
+    "max_tokens",
+    "memory_type",
+}
+"""What the assistant of a clone is configured by."""
 
 
 async def create_clone(context: Context, request: Request, values: Mapping[str, Any]) -> UUID:
@@ -79,6 +97,7 @@ async def assign_experts(context: Context, id_: UUID, expert_ids: Sequence[UUID]
         )
         if len(await tx.execute(assigned)) != len(set(expert_ids)):
             raise NotFound("expert", "expert_ids")
+        await reconfigure(tx, id_)
     context.has_created()
     return id_
 
@@ -89,6 +108,10 @@ async def _change(context: Context, id_: UUID, values: Mapping[str, Any]) -> UUI
     async with context.database.write() as tx:
         if await tx.scalar(action, {VIEWER_ID.key: context.viewer.id}) is None:
             raise NotFound("clone", "id")
+        if values.get("domain_id"):
+            await tx.fetch(MOVE_STORE, id_)
+        if CONFIGURED & values.keys():
+            await reconfigure(tx, id_)
     context.has_created()
     return id_
 

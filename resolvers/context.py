@@ -5,30 +5,27 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from db import Viewer, ViewerKind
-from db.engine import Database
-from db.storage import Storage
 from loaders.rows import Loaders
-from resolvers.feed import Feed
-from resolvers.terms import Terms
+from resolvers.services import Services
 
 Thing = TypeVar("Thing")
 
 
 class Context:
-    """The viewer, the loaders of one request, and what all requests share: the database, its feed, files and terms.
+    """The viewer, the loaders of one request, and what all requests share.
 
     fresh: whether the loaders must see what was committed a moment ago.
     """
 
-    def __init__(
-        self, database: Database, viewer: Viewer, feed: Feed, storage: Storage, terms: Terms, *, fresh: bool = False
-    ) -> None:
-        self.database = database
+    def __init__(self, services: Services, viewer: Viewer, *, fresh: bool = False) -> None:
+        self.services = services
+        self.database = services.database
+        self.feed = services.feed
+        self.storage = services.storage
+        self.terms = services.terms
+        self.provider = services.provider
         self.viewer = viewer
-        self.feed = feed
-        self.storage = storage
-        self.terms = terms
-        self.loaders = Loaders(database.primary if fresh else database, viewer)
+        self.loaders = Loaders(self.database.primary if fresh else self.database, viewer)
         self._once: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:

@@ -73,6 +73,17 @@ async def once(
     return key
 
 
+async def earlier(context: Context, request: Request) -> UUID | None:
+    """The row that a request was about when it was done; None if it was not. For what takes long before `once`.
+
+    Raises IdempotencyKeyReused.
+    """
+    rows = await context.database.primary.fetch(KEPT, [context.viewer.actor, request.key])
+    if rows and rows[0]["request_hash"] != request.hash:
+        raise IdempotencyKeyReused
+    return rows[0]["subject"] if rows else None
+
+
 async def forget(tx: Transaction) -> None:
     """Forget the keys of long ago."""
     await tx.fetch(FORGET, HOURS_KEPT)

@@ -1,6 +1,6 @@
 """What can be done with messages."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -25,24 +25,30 @@ MOST_SOURCES = 50
 HIGHEST_COST, MOST_DECIMALS = Decimal(1_000_000), 8
 
 RECORD = """
-    INSERT INTO messages (id, session_id, sender_type, content, context_used, cost_increment, tokens_used, attachments,
-        created_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+    INSERT INTO messages (id, session_id, sender_type, content, context_used, cost_increment, tokens_used, sources,
+        attachments, created_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 """
 CITE = """
-    INSERT INTO message_sources (message_id, document_id, rank, passage, score)
-    SELECT $1, document_id, rank, passage, score
-    FROM unnest($2::uuid[], $3::text[], $4::float8[]) WITH ORDINALITY AS cited (document_id, passage, score, rank)
+    INSERT INTO message_sources (message_id, document_id, knowledge_id, rank, passage, score)
+    SELECT $1, document_id, knowledge_id, rank, passage, score
+    FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::float8[]) WITH ORDINALITY
+        AS cited (document_id, knowledge_id, passage, score, rank)
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A passage that an answer was drawn from."""
+    """A passage that an answer was drawn from, of a document, of a clone's knowledge, or of nothing we know.
 
-    document_id: UUID
+    title: what is noted of it in the message itself, for those who read the answer and do not see the document.
+    """
+
+    document_id: UUID | None
     passage: str
     score: float | None
+    knowledge_id: UUID | None = None
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,33 +78,60 @@ async def record(context: Context, request: Request, wanted: Record) -> UUID:
     message_id = uuid4()
 
     async def act(tx: Transaction) -> None:
-        meter = await locked(tx, context, wanted.session_id, "session_id")
-        _require_status(meter, wanted.sender_type)
-        await meter.run(meter.now)
-        cost = _cost(meter, wanted, context.terms)
-        if meter.unpaid or cost > meter.balance:
-            raise InsufficientCredits(meter.unpaid + cost, meter.balance)
-        if meter.is_used_up:
-            raise WrongSessionStatus(SessionStatus.ENDED, "session_id")
-        await _keep(meter, wanted, message_id, cost)
-        if cost:
-            await meter.charge(
-                cost,
-                CreditEntryKind.MESSAGE_CHARGE,
-                message_id=message_id,
-                actor=context.viewer.actor,
-                key=request.key,
-            )
-        meter.touch()
-        meter.new_messages = 1
-        meter.end_if_due()
-        await meter.save()
+        await take(tx, context, request, wanted, message_id)
 
+    return await once_in_session(context, request, wanted.session_id, message_id, act)
+
+
+async def once_in_session(
+    context: Context,
+    request: Request,
+    session_id: UUID,
+    message_id: UUID,
+    act: Callable[[Transaction], Awaitable[None]],
+) -> UUID:
+    """What `once` gives. A session that cannot go on is ended, though nothing else is done."""
     try:
         return await once(context, request, message_id, act)
     except (InsufficientCredits, WrongSessionStatus):
-        await settle(context.database, context.terms, wanted.session_id, is_silent=False)
+        await settle(context.database, context.terms, session_id, is_silent=False)
         raise
+
+
+async def take(tx: Transaction, context: Context, request: Request, wanted: Record, message_id: UUID) -> Meter:
+    """Keep a message in a session that goes on, and charge it, with the time until now. Gives the session's meter.
+
+    Raises NotFound, SessionElsewhere, WrongSessionStatus, and InsufficientCredits unless all of it can be paid.
+    """
+    meter = await locked(tx, context, wanted.session_id, "session_id")
+    _require_status(meter, wanted.sender_type)
+    await meter.run(meter.now)
+    cost = _cost(meter, wanted, context.terms)
+    if meter.unpaid or cost > meter.balance:
+        raise InsufficientCredits(meter.unpaid + cost, meter.balance)
+    if meter.is_used_up:
+        raise WrongSessionStatus(SessionStatus.ENDED, "session_id")
+    await keep(meter, wanted, message_id, cost, actor=context.viewer.actor, key=request.key)
+    return meter
+
+
+async def keep(
+    meter: Meter,
+    wanted: Record,
+    message_id: UUID,
+    cost: Decimal,
+    *,
+    actor: str | None = None,
+    key: UUID | None = None,
+) -> None:
+    """Write a message down, charge what it costs, and end the session if it cannot go on. The balance must reach."""
+    await _insert(meter, wanted, message_id, cost)
+    if cost:
+        await meter.charge(cost, CreditEntryKind.MESSAGE_CHARGE, message_id=message_id, actor=actor, key=key)
+    meter.touch()
+    meter.new_messages = 1
+    meter.end_if_due()
+    await meter.save()
 
 
 def _require_status(meter: Meter, sender: SenderType) -> None:
@@ -114,7 +147,7 @@ def _cost(meter: Meter, wanted: Record, terms: Terms) -> Decimal:
     return wanted.cost if wanted.cost is not None else terms.price_of_message(wanted.input_tokens, wanted.output_tokens)
 
 
-async def _keep(meter: Meter, wanted: Record, message_id: UUID, cost: Decimal) -> None:
+async def _insert(meter: Meter, wanted: Record, message_id: UUID, cost: Decimal) -> None:
     await meter.tx.fetch(
         RECORD,
         message_id,
@@ -124,6 +157,7 @@ async def _keep(meter: Meter, wanted: Record, message_id: UUID, cost: Decimal) -
         wanted.context_used,
         cost,
         wanted.input_tokens + wanted.output_tokens,
+        [{"title": title} for title in dict.fromkeys(source.title for source in wanted.sources) if title],
         list(wanted.attachments),
         meter.now,
     )
@@ -132,6 +166,7 @@ async def _keep(meter: Meter, wanted: Record, message_id: UUID, cost: Decimal) -
             CITE,
             message_id,
             [source.document_id for source in wanted.sources],
+            [source.knowledge_id for source in wanted.sources],
             [source.passage for source in wanted.sources],
             [source.score for source in wanted.sources],
         )

@@ -4,14 +4,18 @@ Problem
 ├── InvalidInput            a value that cannot be
 ├── NotFound                an id that leads to nothing, or to nothing that one may change
 ├── NameTaken               a name that belongs to another already
+├── InUse                   something that other things need
 ├── InsufficientCredits     a balance that does not reach
 ├── CloneUnavailable        a clone that takes no sessions
 ├── SessionAlreadyOpen      a second session with a clone
 ├── WrongSessionStatus      a session that is not in the state for it
+├── ReplyInProgress         a question while the one before it is being answered
 ├── SessionElsewhere        a session that another program keeps
 ├── DemoUsedUp              a free demonstration too many
 ├── AlreadyRated            a second rating
 ├── RefundTooLarge          more than the session cost
+├── OperationInProgress     something else is done for the same thing
+├── NeedsInput              something that only a person can say
 ├── IdempotencyKeyReused    one key for two different requests
 └── IdempotencyInProgress   the same request, being done at this moment
 """
@@ -49,6 +53,15 @@ class NameTaken(Problem):
     def __init__(self, suggestion: str | None, *path: str) -> None:
         super().__init__("This name is taken. Choose another one.", *path)
         self.suggestion = suggestion
+
+
+class InUse(Problem):
+    """Something that cannot be deleted because of other things. obstacles: how many there are of each kind."""
+
+    def __init__(self, obstacles: Mapping[str, int], *path: str) -> None:
+        self.obstacles = {what: count for what, count in obstacles.items() if count}
+        listed = ", ".join(f"{what}: {count}" for what, count in self.obstacles.items())
+        super().__init__(f"Others need this ({listed}). It can be deleted once nothing of that is left.", *path)
 
 
 class InsufficientCredits(Problem):
@@ -90,6 +103,14 @@ WRONG_STATUS = {
 }
 
 
+class ReplyInProgress(Problem):
+    """The answer to your last question is being written. Wait for it, and ask again then."""
+
+    def __init__(self, reply_id: UUID) -> None:
+        super().__init__(str(self.__doc__), "session_id")
+        self.reply_id = reply_id
+
+
 class SessionElsewhere(Problem):
     """Another program opened this session, and bills it. Go on with it there."""
 
@@ -117,6 +138,22 @@ class RefundTooLarge(Problem):
     def __init__(self, refundable: Decimal) -> None:
         super().__init__(f"At most {refundable:f} credits of this session can be given back.", "amount")
         self.refundable = refundable
+
+
+class OperationInProgress(Problem):
+    """Something else is being done for this at the moment. Wait for it, or cancel it. operation_id: which."""
+
+    def __init__(self, operation_id: UUID) -> None:
+        super().__init__("Something else is being done for this at the moment. Wait for it, or cancel it.")
+        self.operation_id = operation_id
+
+
+class NeedsInput(Problem):
+    """Something that nobody here can know. fields: what is to be said."""
+
+    def __init__(self, message: str, *path: str) -> None:
+        super().__init__(message, *path)
+        self.fields = path[-1:]
 
 
 class IdempotencyKeyReused(Problem):
@@ -151,11 +188,13 @@ CONSTRAINTS: Final[Mapping[str, Problem]] = {
     "documents_name_key": NameTaken(None, "name"),
     "documents_domain_fkey": NotFound("domain", "domain_id"),
     "clones_domain_id_fkey": NotFound("domain", "domain_id"),
+    "knowledge_domain_id_fkey": NotFound("domain", "domain_id"),
     "domains_domain_name_key": NameTaken(None, "name"),
     "experts_name_key": NameTaken(None, "name"),
     "message_sources_document_id_fkey": NotFound("document", "sources"),
     "idx_sessions_open": SessionAlreadyOpen(),
     "credit_entries_idempotency_key": IdempotencyKeyReused(),
+    "idx_operations_open": InvalidInput("Something else is done for the same thing by now. See its operations.", "id"),
 }
 """What it means that the database refuses a row, where it was not foreseen: somebody else was faster."""
 

@@ -39,6 +39,11 @@ class Terms:
     demo_sessions: int = 3
     demo_length: timedelta = timedelta(minutes=5)
 
+    @property
+    def lowest_price_of_answer(self) -> Decimal:
+        """What an answer costs at the least, in credits."""
+        return SMALLEST if self.input_token_price or self.output_token_price else Decimal(0)
+
     def price_of_message(self, input_tokens: int, output_tokens: int) -> Decimal:
         """What a message costs, in credits."""
         return rounded((input_tokens * self.input_token_price + output_tokens * self.output_token_price) / THOUSAND)
