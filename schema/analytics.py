@@ -1,4 +1,4 @@
-"""Figures by day, and question-and-answer pairs, as the graph shows them."""
+"""Figures by day, as the graph shows them."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -43,18 +43,3 @@ class MemoryUsage(Node):
     created_at: datetime
 
     clone = edge(db.MemoryUsage.clone_id, db.Clone.id, "The clone.")
-
-
-@entity(db.QaPair)
-class QaPair(Node):
-    """A question and the answer a clone is to give."""
-
-    question: str
-    answer: str
-    source: str | None
-    quality: float | None
-    is_active: bool
-    created_at: datetime
-    updated_at: datetime
-
-    clone = edge(db.QaPair.clone_id, db.Clone.id, "The clone.")

@@ -33,6 +33,7 @@ class Assistant(Node):
     owner = edge(db.Assistant.owner_id, db.User.id, "Who owns the assistant; null when it is the platform's.")
     config = edge(db.Assistant.config_id, db.AssistantConfig.id, "The configuration in force.")
     configs = edges(db.AssistantConfig.assistant_id, "All versions of the configuration, the newest first.")
+    operations = edges(db.Operation.assistant_id, "What was done at the provider for the assistant.")
     clones = edges(db.Clone.rag_assistant_id, "The clones that it answers for.", key=db.Assistant.assistant_id)
 
 

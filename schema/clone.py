@@ -64,6 +64,7 @@ class Clone(Node):
     )
     knowledge = edges(db.Knowledge.clone_id, "What the creator gave the clone to know.")
     sessions = edges(db.Session.clone_id, "The sessions with the clone, the latest first.")
+    operations = edges(db.Operation.clone_id, "What was done for the clone at the AI provider, the newest first.")
     qa_pairs = edges(db.QaPair.clone_id, "The questions that the clone has answers for.")
     memory_usage = edges(db.MemoryUsage.clone_id, "What the clone remembered, day by day.")
     analytics = edges(db.CreatorAnalytics.clone_id, "The clone's figures, day by day.")

@@ -7,6 +7,7 @@ import strawberry
 
 import db
 from resolvers import domain
+from resolvers.done import Done
 from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
@@ -36,6 +37,7 @@ class Domain(Node):
         key=db.Domain.name,
         link=(db.Expert.domain_name, db.Expert.name),
     )
+    operations = edges(db.Operation.domain_id, "What was done for the domain at the AI provider, the newest first.")
     knowledge = edges(db.Knowledge.domain_id, "What creators gave their clones to know in the domain.")
 
 
@@ -71,3 +73,22 @@ async def rename_domain(
 ) -> UUID:
     """Give a domain of yours another name. Its experts, documents, stores and clones go with it."""
     return await domain.rename_domain(info.context, key_of(db.Domain, input.id), input.name)
+
+
+@strawberry.input(description="A domain to delete.")
+class DeleteDomainInput:
+    """A domain to delete."""
+
+    id: strawberry.ID = strawberry.field(description="The domain.")
+
+
+@action(db.Domain, operation=True, deletes=True)
+async def delete_domain(
+    info: Info,
+    input: Annotated[DeleteDomainInput, strawberry.argument(description="What to delete.")],  # noqa: A002
+) -> Done:
+    """Delete a domain of yours, with your documents and experts in it. Nothing of others may be in it.
+
+    Where something of it is at the AI provider, it goes when that is gone.
+    """
+    return await domain.delete_domain(info.context, key_of(db.Domain, input.id))

@@ -7,6 +7,7 @@ import strawberry
 
 import db
 from resolvers import expert
+from resolvers.done import Done
 from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
@@ -28,6 +29,7 @@ class Expert(Node):
     assistants = edges(db.Assistant.expert_name, "The assistants that answer for the expert.", key=db.Expert.name)
     vector_stores = edges(db.VectorStore.expert_name, "The expert's own vector stores.", key=db.Expert.name)
     documents = edges(db.Document.domain_name, "The documents that the expert can draw on.", key=db.Expert.domain_name)
+    operations = edges(db.Operation.expert_id, "What was done for the expert at the AI provider, the newest first.")
     clones = edges(
         db.Clone.id,
         "The clones that the expert stands behind.",
@@ -73,3 +75,22 @@ async def update_expert(
 ) -> UUID:
     """Change an expert of yours. Under another name, its assistants, stores and clones go with it."""
     return await expert.update_expert(info.context, key_of(db.Expert, input.id), changes(input))
+
+
+@strawberry.input(description="An expert to delete.")
+class DeleteExpertInput:
+    """An expert to delete."""
+
+    id: strawberry.ID = strawberry.field(description="The expert.")
+
+
+@action(db.Expert, operation=True, deletes=True)
+async def delete_expert(
+    info: Info,
+    input: Annotated[DeleteExpertInput, strawberry.argument(description="What to delete.")],  # noqa: A002
+) -> Done:
+    """Delete an expert of yours, with its assistants. No clone of others may need it.
+
+    Where its vector store is at the AI provider, it goes when that is gone.
+    """
+    return await expert.delete_expert(info.context, key_of(db.Expert, input.id))

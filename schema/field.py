@@ -58,8 +58,10 @@ class Stored(RowField):
 class Computed(RowField):
     """A field that is a function of columns."""
 
-    def __init__(self, compute: Callable[..., Any], columns: tuple[str, ...], annotation: Any) -> None:
-        super().__init__(type_annotation=StrawberryAnnotation(annotation), description=compute.__doc__)
+    def __init__(
+        self, compute: Callable[..., Any], columns: tuple[str, ...], annotation: Any, description: str | None = None
+    ) -> None:
+        super().__init__(type_annotation=StrawberryAnnotation(annotation), description=description or compute.__doc__)
         self.compute = compute
         self.columns = columns
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import strawberry
 from strawberry.types.base import get_object_definition
+from strawberry.types.field import StrawberryField
 
 import db
 from resolvers.idempotency import Request
@@ -52,8 +53,10 @@ def input_of(row: type[db.Row], description: str) -> Callable[[Made], Made]:
     def declare(cls: Made) -> Made:
         columns = row.__mapper__.columns
         for name in get_annotations(cls):
-            if name not in vars(cls):
-                setattr(cls, name, strawberry.field(description=columns[name].doc))
+            default = vars(cls).get(name, strawberry.UNSET)
+            if not isinstance(default, StrawberryField):
+                given = {} if default is strawberry.UNSET else {"default": default}
+                setattr(cls, name, strawberry.field(description=columns[name].doc, **given))
         return strawberry.input(cls, description=description)
 
     return declare

@@ -8,7 +8,7 @@ from uuid import UUID
 import strawberry
 
 import db
-from resolvers import message
+from resolvers import message, reply
 from schema.action import action
 from schema.edge import edge, edges
 from schema.entity import entity
@@ -39,6 +39,15 @@ class Message(Node):
         "The documents that the answer was drawn from.",
         link=(db.MessageSource.message_id, db.MessageSource.document_id),
     )
+    knowledge = edges(
+        db.Knowledge.id,
+        "The clone's knowledge that the answer was drawn from.",
+        link=(db.MessageSource.message_id, db.MessageSource.knowledge_id),
+    )
+    answer = edge(
+        db.Message.id, db.Reply.question_id, "The clone's answer to it; null unless it was asked by `sendMessage`."
+    )
+    reply = edge(db.Message.id, db.Reply.message_id, "How the answer came about; null unless a clone wrote it here.")
     credit_entries = edges(db.CreditEntry.message_id, "What the message cost, charge by charge.")
 
 
@@ -51,7 +60,8 @@ class MessageSource(Node):
     passage: str | None
 
     message = edge(db.MessageSource.message_id, db.Message.id, "The answer.")
-    document = edge(db.MessageSource.document_id, db.Document.id, "The document.")
+    document = edge(db.MessageSource.document_id, db.Document.id, "The document, if the passage is from one.")
+    knowledge = edge(db.MessageSource.knowledge_id, db.Knowledge.id, "The clone's knowledge, if it is from some.")
 
 
 @strawberry.input(description="A passage that an answer was drawn from.")
@@ -105,3 +115,23 @@ async def record_message(
         ],
     )
     return await message.record(info.context, request("recordMessage", input), wanted)
+
+
+@strawberry.input(description="What you want to know of a clone.")
+class SendMessageInput:
+    """A question."""
+
+    idempotency_key: UUID = idempotency_key()
+    session_id: strawberry.ID = strawberry.field(description="The session, which must be going on.")
+    content: str = strawberry.field(description=f"The question, {reply.LONGEST_QUESTION} characters at most.")
+
+
+@action(db.Message, reply=edge(db.Message.id, db.Reply.question_id, "The clone's answer to it, as far as it is."))
+async def send_message(
+    info: Info,
+    input: Annotated[SendMessageInput, strawberry.argument(description="What to ask.")],  # noqa: A002
+) -> UUID:
+    """Ask the clone of a session. The answer is written by and by: read it in `messageStream`, or in `reply`."""
+    return await reply.send(
+        info.context, request("sendMessage", input), key_of(db.Session, input.session_id), input.content
+    )

@@ -15,6 +15,8 @@ from schema.field import Info
 from schema.health import DomainHealth, domain_health
 from schema.ids import parse
 from schema.node import Node
+from schema.provisioning import ProviderDifference, provider_drift
+from schema.search import knowledge_search
 from schema.selection import selected_columns
 from schema.user import User
 
@@ -62,6 +64,12 @@ class Query:
         resolver=domain_health, description="What each domain has, by the domain's name."
     )
 
+    search_knowledge = knowledge_search
+    provider_drift: list[ProviderDifference] = strawberry.field(
+        resolver=provider_drift,
+        description="What is at the AI provider and not in the database, and the other way round. For admins.",
+    )
+
     user = one(db.User, "A person.")
     clone = one(db.Clone, "A clone.")
     domain = one(db.Domain, "A domain.")
@@ -79,6 +87,9 @@ class Query:
     memory_usage_day = one(db.MemoryUsage, "What a clone remembered on a day.")
     store_file = one(db.StoreFile, "A file in a vector store.")
     assistant_config = one(db.AssistantConfig, "A version of an assistant's configuration.")
+    operation = one(db.Operation, "Something that is done at the AI provider.")
+    operation_step = one(db.OperationStep, "A step of an operation.")
+    reply = one(db.Reply, "A clone's answer while it is being written.")
     message_source = one(db.MessageSource, "A passage that an answer was drawn from.")
 
     users = many(db.User, "The people you can see.")
@@ -97,5 +108,8 @@ class Query:
     creator_analytics = many(db.CreatorAnalytics, "The days of creators you can see, the latest first.")
     store_files = many(db.StoreFile, "The files in vector stores you can see.")
     assistant_configs = many(db.AssistantConfig, "The versions of assistants' configurations you can see.")
+    operations = many(db.Operation, "What is done at the AI provider that you can see, the newest first.")
+    operation_steps = many(db.OperationStep, "The steps of operations you can see.")
+    replies = many(db.Reply, "Answers of clones you can see, in the order they were asked for.")
     message_sources = many(db.MessageSource, "The passages of answers you can see.")
     memory_usage = many(db.MemoryUsage, "What clones remembered, day by day, the latest first.")

@@ -1,7 +1,7 @@
-"""The root of the graph where subscriptions begin: rows that tell when they change."""
+"""The root of the graph where subscriptions begin: rows that tell when they change, and answers as they are written."""
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Optional
 
 import strawberry
@@ -9,11 +9,13 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 
 import db
+from loaders.columns import VIEWER_CAN_EDIT, VIEWER_CAN_SEE_PRIVATE
 from loaders.errors import BadInput
 from loaders.relation import by_id
 from resolvers.feed import Subscription as Changes
+from resolvers.message_stream import MessageStream, Part, may_read
 from schema import ids
-from schema.edge import ToOne
+from schema.edge import ToOne, type_of
 from schema.field import Computed, RowField
 
 
@@ -25,19 +27,7 @@ class Updated(RowField):
             type_annotation=StrawberryAnnotation(_event(row)), is_subscription=True, description=description
         )
         self.row = row
-        self._arguments = [
-            StrawberryArgument(
-                "id", None, StrawberryAnnotation(strawberry.ID), description="The id, as `id` gives it."
-            ),
-            StrawberryArgument(
-                "after",
-                None,
-                StrawberryAnnotation(Optional[str]),
-                description="The cursor of the last event that you got: you are told if something happened since."
-                " Without it, the first event comes at once, with the present state.",
-                default=None,
-            ),
-        ]
+        self._arguments = _arguments("id", "The id, as `id` gives it.")
 
     async def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """The events. Raises BadInput where there is no row that the viewer may see."""
@@ -45,6 +35,58 @@ class Updated(RowField):
         if await info.context.loaders.get(self.row, key) is None:
             raise BadInput(f"There is no {ids.prefix(self.row)} with this id that you can see.")
         return Events(await info.context.feed.subscribe(ids.prefix(self.row), key, kwargs["after"]), key)
+
+
+class Streamed(RowField):
+    """The subscription to the answers in a session. Each event is a cursor, a reply, and what is new of its text."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(
+            type_annotation=StrawberryAnnotation(MessageStreamed), is_subscription=True, description=description
+        )
+        self._arguments = _arguments("session_id", "The session.")
+
+    async def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """The events. Raises BadInput where there is no session that the viewer may read."""
+        context, key = info.context, ids.key_of(db.Session, kwargs["session_id"])
+        if not await may_read(context, key):
+            raise BadInput("There is no session with this id that you can read.")
+        changes = await context.feed.subscribe(ids.prefix(db.Reply), key, kwargs["after"])
+        return MessageStream(context.database, changes, key)
+
+
+class Written(RowField):
+    """A field of what is new of a reply. All of them are of the same moment: the reply is loaded once for an event."""
+
+    columns = ("id", "part")
+
+    def __init__(self, show: Callable[[Any, Part], Any], annotation: Any, description: str) -> None:
+        super().__init__(type_annotation=StrawberryAnnotation(annotation), description=description)
+        self.show = show
+
+    async def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """What the function makes of the reply and of the part that the reader has; null where there is none."""
+        key, part = (source[name] for name in self.columns)
+        reply = None if key is None else await info.context.loaders.get(db.Reply, key, REPLY_COLUMNS)
+        return self.show(reply, part)
+
+
+REPLY_COLUMNS = (*db.Reply.columns(), VIEWER_CAN_EDIT, VIEWER_CAN_SEE_PRIVATE)
+
+
+def _arguments(name: str, description: str) -> list[StrawberryArgument]:
+    """The arguments of a subscription: what it is about, and from where on."""
+    return [
+        StrawberryArgument(name, None, StrawberryAnnotation(strawberry.ID), description=description),
+        StrawberryArgument(
+            "after",
+            None,
+            StrawberryAnnotation(Optional[str]),
+            description="The cursor of the last event that you got: you are told if something happened since."
+            " Without it, the first event comes at once, with the present state.",
+            default=None,
+        ),
+    ]
 
 
 class Events:
@@ -82,6 +124,26 @@ def _event(row: type[db.Row]) -> type:
     return strawberry.type(made, description=f"That a {ids.prefix(row)} was changed, by whatever program.")
 
 
+@strawberry.type(description="That a clone has written on, or that something else has become of its answer.")
+class MessageStreamed:
+    """An event of `messageStream`."""
+
+    cursor = Computed(_cursor, ("cursor",), str)
+    reply = Written(
+        lambda reply, part: reply, Optional[type_of(db.Reply)], "The answer as it is now; null while nothing was asked."
+    )
+    offset = Written(
+        lambda reply, part: part.rest_of(reply).offset,
+        int,
+        "Where `delta` belongs, in Unicode characters: 0, or the end of what you have.",
+    )
+    delta = Written(
+        lambda reply, part: part.rest_of(reply).words,
+        Optional[str],
+        "What is new of the text. All of it, where `offset` is 0: forget what you had. Null if you may not read it.",
+    )
+
+
 def updated(row: type[db.Row], description: str) -> Any:
     """The root field that tells when a row of this class changes."""
     return Updated(row, description)
@@ -93,3 +155,8 @@ class Subscription:
 
     session_updated = updated(db.Session, "Tells when a session changes.")
     clone_updated = updated(db.Clone, "Tells when a clone changes.")
+    message_stream = Streamed(
+        "Tells what the clone of a session answers, word for word, also when another node writes it. It does not end by"
+        " itself. Only those who may read the session can subscribe."
+    )
+    operation_updated = updated(db.Operation, "Tells how far something is that is done at the AI provider.")

@@ -39,4 +39,5 @@ class User(Node):
     owned_experts = edges(db.Expert.owner_id, "The experts that this person owns.")
     owned_documents = edges(db.Document.owner_id, "The documents that this person owns.")
     owned_vector_stores = edges(db.VectorStore.owner_id, "The vector stores that this person owns.")
+    operations = edges(db.Operation.requested_by, "What this person asked of the AI provider, the newest first.")
     owned_assistants = edges(db.Assistant.owner_id, "The assistants that this person owns.")

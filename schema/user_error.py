@@ -28,6 +28,7 @@ class UserErrorCode(Enum):
     INVALID_INPUT = strawberry.enum_value("InvalidInput", description="A value cannot be.")
     NOT_FOUND = strawberry.enum_value("NotFound", description="There is nothing with an id that you may use so.")
     NAME_TAKEN = strawberry.enum_value("NameTaken", description="Another one has the name already.")
+    IN_USE = strawberry.enum_value("InUse", description="Other things need it.")
     INSUFFICIENT_CREDITS = strawberry.enum_value("InsufficientCredits", description="The balance does not reach.")
     CLONE_UNAVAILABLE = strawberry.enum_value("CloneUnavailable", description="The clone takes no sessions.")
     SESSION_ALREADY_OPEN = strawberry.enum_value(
@@ -36,10 +37,17 @@ class UserErrorCode(Enum):
     WRONG_SESSION_STATUS = strawberry.enum_value(
         "WrongSessionStatus", description="The session is not in the state for it."
     )
+    REPLY_IN_PROGRESS = strawberry.enum_value(
+        "ReplyInProgress", description="The question before this one is being answered."
+    )
     SESSION_ELSEWHERE = strawberry.enum_value("SessionElsewhere", description="Another program keeps the session.")
     DEMO_USED_UP = strawberry.enum_value("DemoUsedUp", description="There are no free demonstrations left.")
     ALREADY_RATED = strawberry.enum_value("AlreadyRated", description="The session was rated before.")
     REFUND_TOO_LARGE = strawberry.enum_value("RefundTooLarge", description="The session did not cost that much.")
+    OPERATION_IN_PROGRESS = strawberry.enum_value(
+        "OperationInProgress", description="Something else is being done for the same thing."
+    )
+    NEEDS_INPUT = strawberry.enum_value("NeedsInput", description="Something is to be said that nobody here can know.")
     IDEMPOTENCY_KEY_REUSED = strawberry.enum_value(
         "IdempotencyKeyReused", description="The key was sent with another request."
     )
@@ -71,6 +79,10 @@ def _of_problem(name: str, description: str, shown: Callable[[Any], Any] = lambd
 
 def _session_id(key: UUID | None) -> strawberry.ID | None:
     return strawberry.ID(ids.global_id(db.Session, key)) if key else None
+
+
+def _reply_id(key: UUID) -> strawberry.ID:
+    return strawberry.ID(ids.global_id(db.Reply, key))
 
 
 @strawberry.interface(description="Why a mutation did nothing. The message is fit to be shown to a person.")
@@ -113,6 +125,25 @@ class NameTaken(UserError):
     suggestion: str | None = _of_problem("suggestion", "A name that was free a moment ago.")
 
 
+@strawberry.type(description="Things of one kind that are in the way of a deletion.")
+class Obstacle:
+    """Things that are in the way."""
+
+    what: str = strawberry.field(description="What they are: `clones of others`.")
+    count: int = strawberry.field(description="How many there are.")
+
+
+def _obstacles(found: dict[str, int]) -> list[Obstacle]:
+    return [Obstacle(what=what, count=count) for what, count in found.items()]
+
+
+@strawberry.type(description="Others need it, so it cannot be deleted.")
+class InUse(UserError):
+    """Something that other things need."""
+
+    obstacles: list[Obstacle] = _of_problem("obstacles", "What is in the way.", _obstacles)
+
+
 @strawberry.type(description="The balance does not reach.")
 class InsufficientCredits(UserError):
     """A balance that does not reach."""
@@ -140,6 +171,13 @@ class WrongSessionStatus(UserError):
     status: db.SessionStatus = _of_problem("status", "The state it is in.", partial(word_in, db.SessionStatus))
 
 
+@strawberry.type(description="The question before this one is being answered, and one at a time is.")
+class ReplyInProgress(UserError):
+    """A question while the one before it is being answered."""
+
+    reply_id: strawberry.ID = _of_problem("reply_id", "The answer that is being written.", _reply_id)
+
+
 @strawberry.type(description="Another program opened the session, and bills it.")
 class SessionElsewhere(UserError):
     """A session that another program keeps."""
@@ -162,6 +200,24 @@ class RefundTooLarge(UserError):
     refundable: Decimal = _of_problem("refundable", "What can be given back, in credits.")
 
 
+@strawberry.type(description="Something else is being done for the same thing. Wait for it, or cancel it.")
+class OperationInProgress(UserError):
+    """An operation that is in the way."""
+
+    operation_id: strawberry.ID = _of_problem(
+        "operation_id", "What is being done.", lambda key: strawberry.ID(ids.global_id(db.Operation, key))
+    )
+
+
+@strawberry.type(description="Something is to be said that nobody here can know.")
+class NeedsInput(UserError):
+    """Something that only a person can say."""
+
+    fields: list[str] = _of_problem(
+        "fields", "What is to be said: fields of the input.", lambda names: [to_camel_case(name) for name in names]
+    )
+
+
 @strawberry.type(description="The key was sent with another request. Each thing to be done once has a key of its own.")
 class IdempotencyKeyReused(UserError):
     """One key for two different requests."""
@@ -176,14 +232,18 @@ CONCRETE = (
     InvalidInput,
     NotFound,
     NameTaken,
+    InUse,
     InsufficientCredits,
     CloneUnavailable,
     SessionAlreadyOpen,
     WrongSessionStatus,
+    ReplyInProgress,
     SessionElsewhere,
     DemoUsedUp,
     AlreadyRated,
     RefundTooLarge,
+    OperationInProgress,
+    NeedsInput,
     IdempotencyKeyReused,
     IdempotencyInProgress,
 )

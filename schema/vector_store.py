@@ -32,6 +32,7 @@ class VectorStore(Node):
     vector_id: str
     owner_kind: db.StoreOwner
     client_name: str | None
+    provider: str | None
     file_ids: list[str | None] | None
     created_at: datetime | None
     updated_at: datetime | None
@@ -41,6 +42,7 @@ class VectorStore(Node):
     domain = edge(db.VectorStore.domain_name, db.Domain.name, "The domain that the store belongs to.")
     expert = edge(db.VectorStore.expert_name, db.Expert.name, "The expert that the store is for, if it is an expert's.")
     owner = edge(db.VectorStore.owner_id, db.User.id, "Who owns the store; null when it is the platform's.")
+    operations = edges(db.Operation.vector_store_id, "What was done at the provider about the store.")
     files = edges(db.StoreFile.vector_store_id, "The files in the store, and how far each one is.")
     documents = edges(
         db.Document.id,
@@ -63,8 +65,10 @@ class StoreFile(Node):
     status: db.FileStatus
     error: str | None
     size_bytes: BigInt | None
+    removed_at: datetime | None
     created_at: datetime
     updated_at: datetime
 
     vector_store = edge(db.StoreFile.vector_store_id, db.VectorStore.id, "The store.")
-    document = edge(db.StoreFile.document_id, db.Document.id, "The document.")
+    document = edge(db.StoreFile.document_id, db.Document.id, "The document, if the file is one.")
+    knowledge = edge(db.StoreFile.knowledge_id, db.Knowledge.id, "The clone's knowledge, if the file is some.")
