@@ -18,6 +18,7 @@ from gateway.auth import Authenticator
 from gateway.deliveries import Deliveries
 from gateway.documents import Documents
 from gateway.explorer import Explorer
+from gateway.files import Files, files_secret
 from gateway.graphql import GraphQLEndpoint
 from gateway.health import Health
 from gateway.operation import Executor
@@ -31,6 +32,9 @@ from gateway.telemetry import RequestIds, Telemetry
 from gateway.tokens import Tokens
 from gateway.websocket import WebSocketEndpoint
 from resolvers.feed import Feed
+from resolvers.provisioning.provider import Provider
+from resolvers.provisioning.providers import PROVIDERS
+from resolvers.services import Services
 from resolvers.worker import Worker
 from schema.graph import graph
 
@@ -43,11 +47,14 @@ def create_app(
     tokens: Tokens,
     explorer: Explorer | None = None,
     settings: Settings | None = None,
+    *,
     tracer_provider: TracerProvider | None = None,
+    provider: Provider | None = None,
 ) -> Starlette:
     """The gateway over a database, as an ASGI application.
 
     tracer_provider: what spans are made with, unless the environment says where they go.
+    provider: the AI provider, if it is not the one that the settings choose.
     """
     settings = settings or Settings()
     explorer = explorer or Explorer()
@@ -55,11 +62,21 @@ def create_app(
     shared = _shared(settings)
     documents = Documents(settings, PersistedDocuments(settings, database, shared))
     feed = Feed(database, window=settings.events_window)
-    storage = Storage(settings.storage_url or (settings.data_dir.resolve() / "storage").as_uri())
-    executor = Executor(database, documents, choose_points(settings, shared), settings, feed=feed, storage=storage)
-    worker = Worker(database, settings.terms)
+    provider = provider or PROVIDERS[settings.chosen_provider](database, settings.provider_options)
+    services = Services(
+        database,
+        feed,
+        Storage(settings.storage_place),
+        provider,
+        settings.terms,
+        settings.provider_instance,
+        links=settings.links,
+        secret=files_secret(settings, tokens),
+    )
+    executor = Executor(services, documents, choose_points(settings, shared), settings)
+    worker = Worker(services, settings.operation_lease)
     telemetry = Telemetry(database, settings, tracer_provider)
-    health = Health(database, shared)
+    health = Health(database, shared, worker if settings.worker else None)
     endpoint = GraphQLEndpoint(executor, authenticator, telemetry, settings)
     deliveries = Deliveries(executor, authenticator)
     sockets = Sockets(authenticator, telemetry, settings)
@@ -82,6 +99,7 @@ def create_app(
             life.push_async_callback(database.close)
             life.push_async_callback(authenticator.close)
             life.push_async_callback(health.close)
+            life.push_async_callback(provider.close)
             feed.start()
             life.push_async_callback(feed.close)
             if settings.worker:
@@ -104,6 +122,7 @@ def create_app(
             WebSocketRoute("/graphql", websocket.__call__),
             Route("/graphql/stream", stream.__call__, methods=METHODS),
             *([Route("/schema.graphql", schema_text)] if settings.introspection else ()),
+            *Files(services).routes(),
             Route("/metrics", telemetry.metrics.page),
             *health.routes(),
             *(explorer.routes(settings) if settings.explorer else ()),
@@ -112,6 +131,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.health = health
+    app.state.worker = worker
     app.state.sockets = sockets
     return app
 

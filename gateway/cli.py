@@ -5,7 +5,7 @@ Building the graph takes half a second, so only the commands that need it import
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import shorten
@@ -22,13 +22,20 @@ import gateway.doctor
 from db import Scope, demo, migrate, verify
 from db.errors import DatabaseError
 from db.grants import grants
+from db.storage import Storage, StorageUnavailable
 from gateway import process
 from gateway.explorer import Explorer
 from gateway.logs import set_up_logging
-from gateway.settings import Settings, SettingsError, reference
+from gateway.settings import AUTO, Settings, SettingsError, reference
 from resolvers import service_token, trusted_document
 from resolvers.terms import THOUSAND
 from resolvers.viewer import find_by_email
+
+FILES_AT_A_TIME = 100
+ANSWERS = {
+    True: "Clones answer by quoting their documents (the provider `local`); that needs no key.",
+    False: "Clones answer with the AI provider of the settings.",
+}
 
 out = Console()
 complaints = Console(stderr=True)
@@ -65,7 +72,7 @@ def main() -> None:
         cli()
     except KeyboardInterrupt:
         sys.exit(130)
-    except (SettingsError, DatabaseError, process.PortTaken, process.WorkerFailed) as error:
+    except (SettingsError, DatabaseError, StorageUnavailable, process.PortTaken, process.WorkerFailed) as error:
         complaints.print(str(error) or error.__doc__, style="red", markup=False, soft_wrap=True)
         sys.exit(1)
 
@@ -79,12 +86,15 @@ def run_demo(
 
     process.end_in_order()
     settings = _settings(data_dir, development=True, output_token_price=demo.CREDITS_PER_TOKEN * THOUSAND)
+    if settings.provider == AUTO:  # what the demo knows is in its own database, whatever keys this machine has
+        settings = settings.model_copy(update={"provider": "local"})
     set_up_logging(settings.log_level)
     listener = process.listen(host, port)
     with process.database_url(settings) as url:
         _say_where(settings)
         _upgrade(url)
         _load_demo(url, scale)
+        asyncio.run(_keep_files(Storage(settings.storage_place), scale))
         asyncio.run(demo.go_on(url))
         tokens = process.tokens(settings, demo=True)
         explorer = Explorer.of_demo(tokens)
@@ -98,7 +108,7 @@ def run_demo(
                     soft_wrap=True,
                     highlight=False,
                 )
-            out.print("\nCtrl-C stops everything.")
+            out.print(f"\n{ANSWERS[settings.chosen_provider == 'local']}\nCtrl-C stops everything.", soft_wrap=True)
 
         def make_app() -> Starlette:
             return create_app(process.database(settings, url), tokens, explorer, settings)
@@ -133,6 +143,19 @@ def serve(
             out.print(f"CloneGraph is ready: {address}", soft_wrap=True)
 
         process.serve(make_app, settings, listener, on_ready, workers)
+
+
+@cli.command()
+def worker(data_dir: DataDir = None) -> None:
+    """Do what happens by itself, beside any number of `serve` with WORKER=false: provision, answer, charge."""
+    from gateway.worker import work
+
+    settings = _settings(data_dir)
+    set_up_logging(settings.log_level)
+    with process.database_url(settings) as url:
+        if not asyncio.run(migrate.status(url)).is_current:
+            _complain("The database does not have the newest shape. Run: clonegraph db upgrade")
+        asyncio.run(work(process.database(settings, url), settings, lambda: out.print("The worker is at work.")))
 
 
 @cli.command()
@@ -358,6 +381,21 @@ def _load_demo(url: str, scale: demo.Scale) -> None:
             progress.update(tasks[table], completed=done)
 
         asyncio.run(demo.load(url, scale, show))
+
+
+async def _keep_files(storage: Storage, scale: demo.Scale) -> None:
+    """Put the files of the demo into the storage. If the last one is there, all of them are."""
+
+    async def pieces(content: bytes) -> AsyncIterator[bytes]:
+        yield content
+
+    *files, last = demo.files(scale)
+    if await storage.exists(last[0]):
+        return
+    for first in range(0, len(files), FILES_AT_A_TIME):
+        some = files[first : first + FILES_AT_A_TIME]
+        await asyncio.gather(*(storage.put(key, pieces(content)) for key, content in some))
+    await storage.put(last[0], pieces(last[1]))
 
 
 @contextmanager

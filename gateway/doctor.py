@@ -29,6 +29,7 @@ async def examine(database: Database, settings: Settings) -> list[Symptom]:
         *await _tokens(settings),
         _explorer(),
         _proxies(os.environ.get("FORWARDED_ALLOW_IPS", "127.0.0.1")),
+        _provider(settings),
         _metrics(settings),
         _spans(),
         *await _database(database),
@@ -87,6 +88,15 @@ def _is_network(text: str) -> bool:
     return True
 
 
+def _provider(settings: Settings) -> Symptom:
+    if settings.chosen_provider == "local":
+        return Symptom(True, "The AI provider is `local`: it quotes documents. Set OPENAI_API_KEY for one that writes.")
+    if settings.openai_api_key is None:
+        return Symptom(False, "The AI provider is `openai`, and there is no key: set OPENAI_API_KEY.")
+    where = settings.openai_base_url or "OpenAI"
+    return Symptom(True, f"The AI provider is `openai`, at {where}, for things named {settings.provider_instance}.")
+
+
 def _metrics(settings: Settings) -> Symptom:
     if settings.metrics_token:
         return Symptom(True, "Metrics are shown to those who have METRICS_TOKEN.")
@@ -108,6 +118,9 @@ COMPILED = """The database compiles statements (jit), which costs more than it s
 let us say so: run `ALTER ROLE <role of DATABASE_URL> SET jit = off`.""".replace("\n", " ")
 
 
+WORDS_ONLY = "pgvector is not there: the provider `local` finds words, and no other spellings of them."
+
+
 async def _database(database: Database) -> list[Symptom]:
     try:
         rows = await database.fetch(
@@ -125,7 +138,7 @@ async def _database(database: Database) -> list[Symptom]:
     return [
         Symptom(version in SUPPORTED, f"The database is PostgreSQL {version}; 15 to 18 are supported."),
         *([Symptom(False, COMPILED)] if jit == "on" else []),
-        Symptom(True, "pgvector is there." if has_vector else "pgvector is not there; nothing needs it yet."),
+        Symptom(True, "pgvector is there." if has_vector else WORDS_ONLY),
         Symptom(
             not pending,
             f"{pending} revisions are pending: run `clonegraph db upgrade`."

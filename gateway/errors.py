@@ -16,6 +16,8 @@ from db.storage import StorageUnavailable
 from loaders.errors import BadInput
 from resolvers.cursor import CursorExpired
 from resolvers.permissions import Forbidden
+from resolvers.provisioning.account import Parked
+from resolvers.provisioning.provider import ProviderError
 
 log = structlog.get_logger()
 
@@ -79,6 +81,8 @@ CODES: tuple[tuple[type[Exception], Code, str | None], ...] = (
     (Forbidden, Code.FORBIDDEN, None),
     (DatabaseUnavailable, Code.DATABASE_UNAVAILABLE, "The database cannot be reached just now. Try again in a moment."),
     (StorageUnavailable, Code.UNAVAILABLE, None),
+    (ProviderError, Code.UNAVAILABLE, None),
+    (Parked, Code.UNAVAILABLE, None),
     (DatabaseBusy, Code.TIMEOUT, "The database took too long. Ask for less at a time, or try again in a moment."),
 )
 """What each exception is to a client: its code, and a message other than its own."""

@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from db import migrate
 from db.engine import Database
 from db.errors import DatabaseError
+from resolvers.worker import Worker
 
 if TYPE_CHECKING:
     from gateway.shared_redis import SharedRedis
@@ -29,12 +30,12 @@ NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 class Health:
-    """Answers the probes of a balancer or an orchestrator.
+    """Answers the probes of a balancer or an orchestrator. worker: of this process, if it has one.
 
     draining: set when the process is about to stop, so that nothing new is sent to it.
     """
 
-    def __init__(self, database: Database, shared: "SharedRedis | None") -> None:
+    def __init__(self, database: Database, shared: "SharedRedis | None", worker: Worker | None = None) -> None:
         self.draining = False
         # A connection of its own: that all others are busy is no reason to send requests elsewhere.
         self._database = Database(
@@ -45,6 +46,7 @@ class Health:
             statement_timeout=PATIENCE,
         )
         self._shared = shared
+        self._worker = worker
         self._looking = asyncio.Lock()
         self._found: dict[str, str] = {}
         self._good_until = 0.0
@@ -87,6 +89,9 @@ class Health:
         found["database"], found["migrations"] = await _in_time(self._look_at_database, ("does not answer", UNKNOWN))
         if self._shared is not None:
             found["redis"] = await _in_time(self._look_at_redis, "does not answer")
+        if self._worker is not None:
+            stuck = self._worker.stuck()
+            found["worker"] = f"stuck: {', '.join(stuck)}" if stuck else WELL
         return found
 
     async def _look_at_database(self) -> tuple[str, str]:

@@ -19,9 +19,7 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from db import Viewer
-from db.engine import Database
 from db.service_token import may_change
-from db.storage import Storage
 from db.trace import TRACE, Trace
 from gateway.cost import Price
 from gateway.documents import Document, Documents
@@ -34,7 +32,7 @@ from gateway.settings import Documents as Mode
 from gateway.settings import Settings
 from gateway.telemetry import record
 from resolvers.context import Context
-from resolvers.feed import Feed
+from resolvers.services import Services
 from schema.graph import core_schema
 
 
@@ -143,23 +141,12 @@ REFUSED = 10
 class Executor:
     """Checks and executes operations over one database."""
 
-    def __init__(
-        self,
-        database: Database,
-        documents: Documents,
-        points: Points,
-        settings: Settings,
-        *,
-        feed: Feed,
-        storage: Storage,
-    ) -> None:
-        self.database = database
-        self.feed = feed
-        self.storage = storage
+    def __init__(self, services: Services, documents: Documents, points: Points, settings: Settings) -> None:
+        self.services = services
+        self.feed = services.feed
         self.documents = documents
         self.points = points
         self.settings = settings
-        self.terms = settings.terms
 
     async def prepare(self, request: GraphQLRequest, caller: Caller) -> Operation:
         """The operation of a request, checked and priced. Raises RequestError, which takes points, too."""
@@ -231,7 +218,7 @@ class Executor:
     def context(self, operation: Operation, viewer: Viewer) -> Context:
         """A context to execute an operation in, once. Only a query is content with what a replica knows."""
         fresh = operation.type is not OperationType.QUERY
-        return Context(self.database, viewer, self.feed, self.storage, self.terms, fresh=fresh)
+        return Context(self.services, viewer, fresh=fresh)
 
     async def execute(self, operation: Operation, viewer: Viewer, trace: Trace, root: Any = None) -> ExecutionResult:
         """The result of an operation. root: of a subscription, the event."""

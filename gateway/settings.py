@@ -11,9 +11,12 @@ from jwt.algorithms import requires_cryptography
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from resolvers.link import Links
+from resolvers.provisioning.providers import PROVIDERS, ProviderOptions
 from resolvers.terms import Terms
 
 SHORTEST_SECRET = 32
+AUTO = "auto"
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -56,6 +59,12 @@ def _origin(url: str) -> str:
     return _web(url).rstrip("/")
 
 
+def _provider(name: str) -> str:
+    if name != AUTO and name not in PROVIDERS:
+        raise ValueError(f"it must be one of {', '.join((AUTO, *PROVIDERS))}")
+    return name
+
+
 def _public(algorithm: str) -> str:
     if algorithm not in requires_cryptography:
         raise ValueError(f"{algorithm} is none for public keys, which are {', '.join(sorted(requires_cryptography))}")
@@ -74,6 +83,8 @@ StorageUrl = Annotated[str, AfterValidator(_storage)]
 WebUrl = Annotated[str, AfterValidator(_web)]
 Secret = Annotated[SecretStr, AfterValidator(_long_enough)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_words)]
+ProviderName = Annotated[str, AfterValidator(_provider)]
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 Algorithms = Annotated[tuple[Annotated[str, AfterValidator(_public)], ...], NoDecode, BeforeValidator(_words)]
 
 
@@ -99,7 +110,11 @@ class Settings(BaseSettings):
         le=500,
         description="Connections to read with, at most, of each worker process, and as many to write with.",
     )
-    database_statement_timeout: float = Field(30, gt=0, description="How long a statement may take, in seconds.")
+    database_statement_timeout: float = Field(
+        30,
+        gt=0,
+        description="How long a statement may take, and a transaction may wait for its next one, in seconds.",
+    )
     database_pooler: bool = Field(
         False,
         description="Whether DATABASE_URL leads to a pooler in transaction mode (PgBouncer, Supavisor): "
@@ -116,6 +131,34 @@ class Settings(BaseSettings):
     storage_url: StorageUrl | None = Field(
         None,
         description="Where uploaded files are kept: file:///path or s3://bucket/path. A folder of DATA_DIR unless set.",
+    )
+    files_secret: Secret | None = Field(
+        None,
+        description="The secret that addresses of downloads are signed with, where files are in a folder. Made of "
+        "JWT_SECRET unless set; without either, each process knows only its own.",
+    )
+    link_hosts: Hosts = Field(
+        (),
+        description="Hosts that links of creators may lead to, with commas: `example.com`. Every public one unless "
+        "set. An origin, like http://wiki.local:8080, may be private, and need not be encrypted.",
+    )
+    link_timeout: float = Field(20, gt=0, description="How long fetching a link may take, in seconds.")
+
+    provider: ProviderName = Field(
+        AUTO,
+        description="The AI provider: `openai`, or `local`, which needs no key: it finds passages in this database and "
+        "quotes them. `auto` is `openai` where there is a key.",
+    )
+    openai_api_key: SecretStr | None = Field(None, description="The key of the provider `openai`.")
+    openai_base_url: WebUrl | None = Field(
+        None, description="Where a server is that speaks OpenAI's API, if it is not OpenAI's own."
+    )
+    openai_model: str | None = Field(None, description="The model that answers, unless an assistant says otherwise.")
+    provider_timeout: float = Field(60, gt=0, description="How long one request to the provider may take, in seconds.")
+    provider_instance: str = Field(
+        "clonegraph",
+        pattern=r"^[a-z0-9-]{1,32}$",
+        description="What tells this gateway's things at the provider from those of another one on the same account.",
     )
 
     jwt_secret: Secret | None = Field(
@@ -134,6 +177,13 @@ class Settings(BaseSettings):
 
     worker: bool = Field(
         True, description="Whether `serve` also does what happens by itself: charges and ends silent sessions."
+    )
+    operation_lease: float = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="How long an operation belongs to a worker that shows no sign of life, in seconds. Then another "
+        "one goes on with it.",
     )
     input_token_price: Price = Field(
         Decimal(0), description="What 1,000 tokens that a model is given cost, in credits."
@@ -211,6 +261,33 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(
         20, ge=0, description="How long a stopping node lets operations that run come to their end."
     )
+
+    @property
+    def chosen_provider(self) -> str:
+        """The name of the provider."""
+        if self.provider != AUTO:
+            return self.provider
+        return "openai" if self.openai_api_key else "local"
+
+    @property
+    def provider_options(self) -> ProviderOptions:
+        """What the provider is made with."""
+        return ProviderOptions(
+            key=self.openai_api_key.get_secret_value() if self.openai_api_key else None,
+            base_url=self.openai_base_url,
+            model=self.openai_model,
+            timeout=self.provider_timeout,
+        )
+
+    @property
+    def links(self) -> Links:
+        """Where links of creators may lead."""
+        return Links(self.link_hosts, self.max_upload_bytes, self.link_timeout)
+
+    @property
+    def storage_place(self) -> str:
+        """The URL of the folder or bucket where files are kept."""
+        return self.storage_url or (self.data_dir.resolve() / "storage").as_uri()
 
     @property
     def terms(self) -> Terms:
