@@ -1,6 +1,7 @@
 """Files come in by the GraphQL multipart request specification, and none is left where it should not be."""
 
 import asyncio
+import hashlib
 import json
 import threading
 import warnings
@@ -25,14 +26,14 @@ from tests.test_examples import KEYS
 UPLOAD = """
     mutation($input: UploadDocumentInput!) {
       uploadDocument(input: $input) {
-        document { id name documentLink createdBy owner { fullName } domain { name } viewerCanEdit }
+        document { id name documentLink sizeBytes mediaType createdBy owner { fullName } domain { name } viewerCanEdit }
         userErrors { code message path ... on NameTaken { suggestion } }
       }
     }
 """
 DOMAIN = "domain_019a48f1d6807bcc8a89fc32022f1bae"
 PREFLIGHT = {"graphql-require-preflight": "1"}
-MOST_BYTES = 60_000_000
+MOST_BYTES = 101_000_000
 MEGABYTE = 1_000_000
 
 Parts = list[tuple[str, tuple[str | None, Any] | tuple[str | None, Any, str]]]
@@ -113,6 +114,8 @@ def test_a_creator_uploads_a_document_of_her_own(receiving: Gateway, folder: Pat
     assert {**shown, "id": 0} == {
         "id": 0,
         "name": "On recall",
+        "sizeBytes": 9,
+        "mediaType": "text/markdown",
         "createdBy": CAST["maya"].email,
         "owner": {"fullName": CAST["maya"].name},
         "domain": {"name": "AI education"},
@@ -121,10 +124,10 @@ def test_a_creator_uploads_a_document_of_her_own(receiving: Gateway, folder: Pat
 
 
 def test_the_file_of_a_strange_name_is_kept_under_a_plain_one(receiving: Gateway, folder: Path) -> None:
-    answer = upload(receiving, "Strange", file="../../etc/pass\u202ewd.%2e./\u00e4")
+    answer = upload(receiving, "Strange", file="../../etc/pass\u202ewd.%2e./\u00e4.Markdown")
 
     link = answer.data["uploadDocument"]["document"]["documentLink"]
-    assert set(urlsplit(link).path) <= set("/0123456789abcdef")
+    assert set(urlsplit(link).path.removesuffix(".md")) <= set("/0123456789abcdef")
     assert (folder / link.removeprefix("storage://")).is_file()
 
 
@@ -236,7 +239,10 @@ def test_files_can_be_anywhere_in_the_variables_and_one_file_in_several_places(r
     }
 
     answer = Answer(
-        post(receiving, form(variables, {"f": ["variables.a.file", "variables.b"]}, ("f", "f", b"1"), query=wanted)), []
+        post(
+            receiving, form(variables, {"f": ["variables.a.file", "variables.b"]}, ("f", "f.txt", b"1"), query=wanted)
+        ),
+        [],
     )
 
     assert answer.data == {"a": {"document": {"name": "Here"}}, "b": {"document": {"name": "And there"}}}
@@ -343,16 +349,21 @@ def test_what_is_no_form_is_refused(receiving: Gateway, content_type: str, body:
 
 
 def test_a_large_file_takes_no_memory(receiving: Gateway, folder: Path, tmp_path: Path) -> None:
-    large = tmp_path / "large.bin"
+    large = tmp_path / "large.txt"
     with large.open("wb") as file:
-        file.truncate(50 * MEGABYTE)
+        file.write(b"Many words. " * 1_000)
+        file.truncate(100 * MEGABYTE)
     upload(receiving, "A small one first")
 
     with large.open("rb") as file, memory() as seen:
         answer = upload(receiving, "A large one", file)
 
-    link = answer.data["uploadDocument"]["document"]["documentLink"]
-    assert (folder / link.removeprefix("storage://")).stat().st_size == 50 * MEGABYTE
+    shown = answer.data["uploadDocument"]["document"]
+    assert (folder / shown["documentLink"].removeprefix("storage://")).stat().st_size == 100 * MEGABYTE
+    assert (shown["sizeBytes"], shown["mediaType"]) == (100 * MEGABYTE, "text/markdown")
+    ((sha256,),) = rows(receiving, "SELECT sha256 FROM documents WHERE name = 'A large one'")
+    with large.open("rb") as file:
+        assert sha256 == hashlib.file_digest(file, "sha256").hexdigest()
     assert max(seen) - seen[0] < 30 * MEGABYTE
 
 
@@ -405,7 +416,7 @@ def test_no_file_stays_open_whatever_becomes_of_the_request(receiving: Gateway) 
         warnings.simplefilter("error", ResourceWarning)
         post(receiving, form(variables, nowhere, *files))
         post(receiving, form(variables, {}, *files)[1:])
-        upload(receiving, "Opened again", bytes(2 * MEGABYTE))
+        upload(receiving, "Opened again", b"x" * 2 * MEGABYTE)
         with pytest.raises(httpx2.TransportError):
             receiving.client.post("/graphql", content=_broken_off(), headers=_streamed(receiving))
 
