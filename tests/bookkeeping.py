@@ -21,14 +21,14 @@ import asyncpg
 from db import Scope
 from db.engine import Database
 from gateway.settings import Settings
-from resolvers.worker import Worker
+from resolvers.settling import Settling
 from tests import ledger_model as terms
 from tests.ledger_books import Books, read
 from tests.ledger_model import Model, Refused, Sent
 from tests.money import bank, key_of, send, service_headers
 from tests.serving import Answer, Gateway
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "input_token_price": str(float(terms.INPUT_PRICE * 1_000)),
     "output_token_price": str(float(terms.OUTPUT_PRICE * 1_000)),
     "platform_share": str(float(1 - terms.SHARE_OF_CREATORS)),
@@ -96,7 +96,7 @@ class World(NamedTuple):
 
     gateway: Gateway
     services: dict[str, dict[str, str]]
-    worker: Worker
+    worker: Settling
     runner: asyncio.Runner
     connection: "asyncpg.Connection[asyncpg.Record]"
 
@@ -109,7 +109,7 @@ def world(server_url: str, template: str) -> Iterator[World]:
         services = {"chat": service_headers(url, Scope.SESSIONS), "till": service_headers(url, Scope.CREDITS)}
         with asyncio.Runner() as runner:
             database, connection = Database(url), runner.run(asyncpg.connect(url))
-            yield World(gateway, services, Worker(database, Settings.read(**SETTINGS).terms), runner, connection)
+            yield World(gateway, services, Settling(database, Settings.read(**SETTINGS).terms), runner, connection)
             runner.run(connection.close())
             runner.run(database.close())
 

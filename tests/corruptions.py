@@ -154,10 +154,29 @@ CORRUPTIONS: dict[str, list[str]] = {
         "UPDATE clones SET total_ratings = total_ratings + 1 WHERE total_ratings > 0",
         "UPDATE clones SET average_rating = average_rating - 0.001",
     ],
-    "A vector store's file_ids are its files": [
-        "UPDATE vector_stores SET file_ids = file_ids || ARRAY['file-of-nobody']"
-    ],
+    "A vector store's files are among its file_ids": ["UPDATE vector_stores SET file_ids = file_ids[2:]"],
     "A domain's expert_names are its experts": ["UPDATE domains SET expert_names = expert_names || ARRAY['Nobody']"],
+    "An answer is a message of the clone, in the session of the question": [
+        "UPDATE replies SET message_id = question_id WHERE status = 'done'",
+        "UPDATE replies SET session_id = visit.id FROM visit WHERE replies.session_id <> visit.id",
+    ],
+    "A message is one answer at most": [
+        """
+        WITH pair AS (SELECT session_id, min(message_id::text)::uuid AS message_id FROM replies
+                      GROUP BY session_id HAVING count(*) > 1 LIMIT 1)
+        UPDATE replies SET message_id = pair.message_id FROM pair WHERE replies.session_id = pair.session_id
+        """,
+    ],
+    "Only an answer that is done is a message": ["UPDATE replies SET status = 'failed'"],
+    "A worker takes up the answers that are open, and no others": [
+        "UPDATE replies SET due_at = now()",
+        "UPDATE replies SET status = 'answering', message_id = NULL WHERE id = (SELECT id FROM replies LIMIT 1)",
+    ],
+    "The database tells whoever reads along of what is answered": [
+        "ALTER TABLE replies DISABLE TRIGGER tell_update",
+        "DROP TRIGGER tell_insert ON replies",
+        "DROP TRIGGER tell_delete ON replies",
+    ],
     "A clone's assistant exists": ["UPDATE clones SET rag_assistant_id = 'asst_of_nobody'"],
     "A clone's vector store exists": ["UPDATE clones SET vector_store_id = 'vs_of_nobody'"],
     "An assistant's vector store exists": ["UPDATE assistants SET vector_id = 'vs_of_nobody'"],

@@ -18,8 +18,9 @@ from graphql import GraphQLObjectType, get_named_type
 from db import Scope, verify
 from db.engine import Database
 from gateway.settings import Settings
+from resolvers.provisioning.provider import Provider
 from resolvers.service_token import issue
-from resolvers.worker import Worker
+from resolvers.settling import Settling
 from schema.graph import core_schema
 from tests.conftest import execute, fresh_database
 from tests.serving import CAST, Answer, Gateway, serving
@@ -46,6 +47,7 @@ USER_ERRORS = """userErrors {
     ... on SessionAlreadyOpen { sessionId }
     ... on WrongSessionStatus { status }
     ... on RefundTooLarge { refundable }
+    ... on ReplyInProgress { replyId }
 }"""
 
 CLONE = """
@@ -60,10 +62,10 @@ AGE = """
 
 
 @contextmanager
-def bank(server_url: str, template: str, **settings: Any) -> Iterator[Gateway]:
+def bank(server_url: str, template: str, *, ai: Provider | None = None, **settings: Any) -> Iterator[Gateway]:
     """A gateway over demo data that may be changed. At the end, all that must hold of money is looked at."""
     with fresh_database(server_url, template) as url:
-        with serving(url, settings={"points_capacity": 100_000_000, **settings}) as gateway:
+        with serving(url, settings={"points_capacity": 100_000_000, **settings}, provider=ai) as gateway:
             yield gateway
         assert findings(url) == []
 
@@ -190,7 +192,7 @@ def service_headers(database_url: str, *scopes: Scope) -> dict[str, str]:
 def work(database_url: str, **settings: Any) -> None:
     """Do once what the worker of a gateway with these settings does on and on."""
     terms = Settings.read(**settings).terms
-    asyncio.run(_with_database(database_url, lambda database: Worker(database, terms).work()))
+    asyncio.run(_with_database(database_url, lambda database: Settling(database, terms).work()))
 
 
 def findings(database_url: str) -> list[str]:

@@ -19,6 +19,7 @@ from gateway.process import listen
 from gateway.server import Server
 from gateway.settings import Settings
 from gateway.tokens import Tokens
+from resolvers.provisioning.provider import Provider
 
 CAST = {person.key: person for person in demo.CAST}
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
@@ -71,7 +72,7 @@ class Gateway:
     def headers(self, person: str | None) -> dict[str, str]:
         return {"authorization": f"Bearer {self.token(person)}"} if person else {}
 
-    def ask(self, query: str, *, as_: str | None = None, **variables: Any) -> Answer:
+    def ask(self, query: str, /, *, as_: str | None = None, **variables: Any) -> Answer:
         """The answer to an operation that a person of the cast sends; nobody's, unless told."""
         self.statements.clear()
         response = self.client.post(
@@ -85,6 +86,7 @@ def serving(
     database_url: str,
     settings: dict[str, Any] | None = None,
     tracer_provider: TracerProvider | None = None,
+    provider: Provider | None = None,
     **options: Any,
 ) -> Iterator[Gateway]:
     """A gateway over this database, for as long as the block. options: those of the database.
@@ -100,7 +102,9 @@ def serving(
             gateway.statements.append(statement)
 
     database = Database(database_url, on_statement=record, **options)
-    app = create_app(database, tokens, Explorer.of_demo(tokens), chosen, tracer_provider)
+    app = create_app(
+        database, tokens, Explorer.of_demo(tokens), chosen, tracer_provider=tracer_provider, provider=provider
+    )
     gateway.app = app
     listener = listen("127.0.0.1", 0)
     ready = threading.Event()

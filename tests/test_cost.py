@@ -35,7 +35,7 @@ def send(gateway: Gateway, query: str, variables: Any = None, as_: str | None = 
     return Answer(response, list(gateway.statements))
 
 
-def price(gateway: Gateway, query: str, **variables: Any) -> int:
+def price(gateway: Gateway, query: str, /, **variables: Any) -> int:
     answer = send(gateway, query, variables, cost="validate")
     assert answer.data == {}
     assert answer.statements == []

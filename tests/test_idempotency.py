@@ -328,7 +328,7 @@ def test_who_waits_for_the_first_request_goes_by_what_came_of_it(changing: Gatew
 def test_keys_are_forgotten_after_two_days_and_no_earlier(
     own_gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resolvers.worker.FORGET_EACH", -1)
+    monkeypatch.setattr("resolvers.settling.FORGET_EACH", -1)
     young, old = uuid4(), uuid4()
     for key in (young, old):
         act(own_gateway, "topUpCredits", "grace", key=key, userId=user("aiko"), amount="1")

@@ -43,7 +43,7 @@ ENTRIES = "query($id: ID!) { message(id: $id) { creditEntries { nodes { kind amo
 @pytest.fixture(scope="module")
 def changing(server_url: str, template: str) -> Iterator[Gateway]:
     """A gateway where a thousand tokens in cost 0.05 credits, and a thousand out 0.25. Aiko can pay for all of it."""
-    prices = {"input_token_price": "0.05", "output_token_price": "0.25"}
+    prices: dict[str, Any] = {"input_token_price": "0.05", "output_token_price": "0.25"}
     with bank(server_url, template, max_body_bytes=5_000_000, **prices) as gateway:
         grant(gateway, "aiko", 10_000)
         yield gateway

@@ -62,6 +62,8 @@ class Rule:
 OF_OWN_CLONE = f"clone_id IN ({OWN_CLONES})"
 STRANGERS = f"id IN (SELECT creator_id FROM clones WHERE {PUBLIC_CLONE})"
 
+OWN_OPERATION = f"(requested_by = $1 OR clone_id IN ({OWN_CLONES}))"
+
 RULES = {
     "Clone": Rule(
         anonymous=PUBLIC_CLONE,
@@ -98,6 +100,13 @@ RULES = {
         private_to_user=f"session_id IN ({OWN_SESSIONS})",
         private_to_creator=f"session_id IN ({OWN_SESSIONS}) OR session_id IN ({SHARED_SESSIONS})",
     ),
+    "Reply": Rule(
+        user=f"session_id IN ({OWN_SESSIONS})",
+        creator=f"session_id IN ({OWN_SESSIONS}) OR session_id IN ({SERVED_SESSIONS})",
+        private=("content",),
+        private_to_user=f"session_id IN ({OWN_SESSIONS})",
+        private_to_creator=f"session_id IN ({OWN_SESSIONS}) OR session_id IN ({SHARED_SESSIONS})",
+    ),
     "MessageSource": Rule(
         user=f"message_id IN (SELECT id FROM messages WHERE session_id IN ({OWN_SESSIONS}))",
         creator=f"""message_id IN (SELECT id FROM messages
@@ -106,6 +115,11 @@ RULES = {
         private_to_user=f"message_id IN (SELECT id FROM messages WHERE session_id IN ({OWN_SESSIONS}))",
         private_to_creator=f"""message_id IN (SELECT id FROM messages
             WHERE session_id IN ({OWN_SESSIONS}) OR session_id IN ({SHARED_SESSIONS}))""",
+    ),
+    "Operation": Rule(user="requested_by = $1", creator=OWN_OPERATION),
+    "OperationStep": Rule(
+        user="operation_id IN (SELECT id FROM operations WHERE requested_by = $1)",
+        creator=f"operation_id IN (SELECT id FROM operations WHERE {OWN_OPERATION})",
     ),
     "Domain": Rule(anonymous="true", user="true", creator="true"),
     "Expert": Rule(
@@ -117,8 +131,8 @@ RULES = {
             OR name IN (SELECT expert_name FROM clone_experts WHERE clone_id IN ({OWN_CLONES}))""",
     ),
     "Document": Rule(
-        creator="owner_id IS NULL OR owner_id = $1",
-        private=("documentLink", "openaiFileId", "createdBy", "clientName"),
+        creator="(owner_id IS NULL AND deleted_at IS NULL) OR owner_id = $1",
+        private=("documentLink", "openaiFileId", "createdBy", "clientName", "sha256", "originalUrl"),
         private_to_creator=f"""owner_id = $1
             OR id IN (SELECT document_id FROM store_files WHERE vector_store_id IN ({OWN_STORES}))""",
     ),
@@ -127,12 +141,13 @@ RULES = {
     "Assistant": Rule(creator=f"id IN ({OWN_ASSISTANTS})"),
     "AssistantConfig": Rule(creator=f"assistant_id IN ({OWN_ASSISTANTS})"),
     "Knowledge": Rule(
-        anonymous=f"clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE})",
-        user=f"clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE})",
-        creator=f"clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE}) OR {OF_OWN_CLONE}",
+        anonymous=f"deleted_at IS NULL AND clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE})",
+        user=f"deleted_at IS NULL AND clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE})",
+        creator=f"""(deleted_at IS NULL AND clone_id IN (SELECT id FROM clones WHERE {PUBLIC_CLONE}))
+            OR {OF_OWN_CLONE}""",
         private=(
             "contentType", "description", "tags", "fileName", "fileSizeBytes", "fileType", "fileUrl", "details",
-            "originalUrl", "openaiFileId", "includedInDefault", "processingStatus",
+            "originalUrl", "openaiFileId", "includedInDefault", "processingStatus", "sha256", "deletedAt",
         ),
         private_to_creator=OF_OWN_CLONE,
     ),

@@ -18,8 +18,8 @@ import pytest
 
 from db import Scope
 from db.engine import Database
+from resolvers.settling import Settling
 from resolvers.terms import Terms
-from resolvers.worker import Worker
 from tests.money import (
     Who,
     act,
@@ -242,7 +242,7 @@ def test_workers_that_charge_time_while_people_talk_charge_each_second_once(node
     async def work_without_rest() -> None:
         database = Database(nodes[0].database_url)
         for _ in range(4):
-            await Worker(database, Terms(metering_interval=timedelta(0))).work()
+            await Settling(database, Terms(metering_interval=timedelta(0))).work()
         await database.close()
 
     workers = [lambda node: asyncio.run(work_without_rest())] * 3

@@ -11,7 +11,7 @@ import pytest
 from db import demo
 from db.engine import Database
 from gateway.settings import Settings
-from resolvers.worker import Worker
+from resolvers.settling import Settling
 from tests.money import (
     act,
     answer,
@@ -207,7 +207,7 @@ def test_workers_that_come_at_once_charge_once(changing: Gateway) -> None:
 
     async def work_at_once() -> None:
         databases = [Database(changing.database_url) for _ in range(4)]
-        workers = [Worker(database, Settings.read().terms) for database in databases]
+        workers = [Settling(database, Settings.read().terms) for database in databases]
         try:
             await asyncio.gather(*(worker.work() for worker in workers))
         finally:
@@ -304,7 +304,7 @@ def test_a_paused_session_that_another_program_lets_go_on_costs_something_again(
 def test_a_gateway_has_a_worker_that_works_by_itself(
     server_url: str, template: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("resolvers.worker.PAUSE", 0.05)
+    monkeypatch.setattr("resolvers.settling.Settling.pause", 0.05)
     with bank(server_url, template, worker=True) as gateway:
         set_balance(gateway, "aiko", 1_000)
         silent, abandoned = start(gateway), start(gateway)

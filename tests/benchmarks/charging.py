@@ -22,6 +22,8 @@ from resolvers.context import Context
 from resolvers.credits import Movement, move
 from resolvers.feed import Feed
 from resolvers.idempotency import Request
+from resolvers.provisioning.local import LocalProvider
+from resolvers.services import Services
 from resolvers.terms import Terms
 from schema.ids import global_id
 from tests.benchmarks.load import load
@@ -145,7 +147,7 @@ async def _charge(database: Database, account: Account) -> None:
 
 
 async def _record(database: Database, viewer: db.Viewer, account: Account) -> None:
-    context = Context(database, viewer, Feed(database), Storage(""), Terms())
+    context = Context(Services(database, Feed(database), Storage(""), LocalProvider(database), Terms()), viewer)
     wanted = message.Record(session_id=account.session_id, sender_type=SenderType.AI, content="An answer.", cost=COST)
     await message.record(context, Request("recordMessage", uuid4(), {"cost": COST}), wanted)
 
