@@ -5,6 +5,7 @@ PORT ?= 8000
 DATA_DIR ?= .clonegraph
 SCALE ?= small
 CHAOS_SECONDS ?= 60
+CHAOS_OPERATIONS ?= 50
 MONEY_STEPS ?= 2000
 MONEY_SEED ?= $(shell date +%s)
 
@@ -37,8 +38,9 @@ check: $(INSTALLED) $(EXPLORER)  ## Everything that must hold before a commit
 bench: $(INSTALLED)  ## Measure, and print ratios
 	$(BIN)/pytest -m benchmark --numprocesses 0 -s tests/benchmarks
 
-chaos: $(INSTALLED)  ## Kill servers at random for a minute, and count every credit (CHAOS_SECONDS=60)
+chaos: $(INSTALLED)  ## Kill servers and workers at random, and count every credit and every file at the provider
 	@$(BIN)/python -m tests.chaos $(CHAOS_SECONDS)
+	@$(BIN)/python -m tests.chaos.provisioning $(CHAOS_OPERATIONS)
 
 money: $(INSTALLED)  ## Do whatever can be done with credits, and hold it against a model (MONEY_STEPS=2000 MONEY_SEED=)
 	@MONEY_STEPS=$(MONEY_STEPS) MONEY_SEED=$(MONEY_SEED) $(BIN)/pytest --numprocesses 0 -q tests/test_money_property.py
