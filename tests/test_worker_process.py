@@ -1,8 +1,10 @@
 """The worker is part of `serve`, or a process of its own."""
 
+import asyncio
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,9 +74,18 @@ def test_a_node_with_a_worker_is_ready_while_it_looks_at_what_is_due(own_databas
     with serving(own_database, {"worker": True}) as gateway:
         well = ready(gateway)
         assert gateway.app is not None
-        for duty in gateway.app.state.worker.duties:
+        duties, at_work = gateway.app.state.worker.duties, list[None]()
+
+        async def without_end() -> None:
+            at_work.append(None)
+            await asyncio.Event().wait()
+
+        for duty in duties:
+            duty.work = without_end
+        while len(at_work) < len(duties):
+            time.sleep(0.01)
+        for duty in duties:
             duty.looked_at = -1_000.0
-            duty.pause = 60.0
         gateway.app.state.health._good_until = 0.0
         stuck = ready(gateway)
 
