@@ -31,6 +31,13 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def pgvector(server_url: str) -> None:
+    """The extension, which not every server has, and which nothing but the local provider's search makes use of."""
+    if not asyncio.run(execute(server_url, "SELECT FROM pg_available_extensions WHERE name = 'vector'")):
+        pytest.skip("the server of DATABASE_URL has no pgvector")
+
+
+@pytest.fixture(scope="session")
 def template(server_url: str) -> Iterator[str]:
     """The name of a database with the demo data, to be copied and never to be connected to."""
     with fresh_database(server_url) as url:

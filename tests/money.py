@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 
 from graphql import GraphQLObjectType, get_named_type
 
-from db import Scope, verify
+from db import Scope, demo, verify
 from db.engine import Database
 from gateway.settings import Settings
 from resolvers.provisioning.provider import Provider
@@ -65,6 +65,7 @@ AGE = """
 def bank(server_url: str, template: str, *, ai: Provider | None = None, **settings: Any) -> Iterator[Gateway]:
     """A gateway over demo data that may be changed. At the end, all that must hold of money is looked at."""
     with fresh_database(server_url, template) as url:
+        asyncio.run(demo.go_on(url))
         with serving(url, settings={"points_capacity": 100_000_000, **settings}, provider=ai) as gateway:
             yield gateway
         assert findings(url) == []

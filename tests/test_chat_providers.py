@@ -1,13 +1,11 @@
 """Chat with the providers that there are: the local one over the demo's documents, and one that speaks OpenAI's API."""
 
-import asyncio
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from db import demo
 from tests.money import act, bank, findings, new_clone, start
 from tests.provider_fake import Break, Fails, FakeProvider, Fault, Status
 from tests.serving import Gateway
@@ -24,7 +22,6 @@ def local(server_url: str, template: str) -> Iterator[Gateway]:
     """A gateway without a key, over the demo."""
     prices: dict[str, Any] = {"input_token_price": "10", "output_token_price": "10"}
     with bank(server_url, template, worker=True, **prices) as gateway:
-        asyncio.run(demo.go_on(gateway.database_url))
         yield gateway
 
 

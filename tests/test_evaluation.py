@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from db import migrate
 from db.demo.content import subjects
 from db.engine import Database
@@ -21,6 +23,7 @@ def measured(url: str) -> dict[str, tuple[Figures, Figures]]:
     return asyncio.run(measuring())
 
 
+@pytest.mark.usefixtures("pgvector")
 def test_the_right_document_is_among_the_first_three_more_often_than_by_full_text(empty_database: str) -> None:
     found = measured(empty_database)
 

@@ -101,6 +101,7 @@ def test_what_has_no_word_and_no_spelling_in_common_is_not_found(own_database: s
     use(own_database, act)
 
 
+@pytest.mark.usefixtures("pgvector")
 @pytest.mark.parametrize("question", ["goldfsh feding", "Goldfische", "frogs\x1f in; the 'winter' \\"])
 def test_typing_errors_and_other_forms_are_found_by_their_spelling(own_database: str, question: str) -> None:
     async def act(provider: LocalProvider) -> None:
@@ -113,6 +114,7 @@ def test_typing_errors_and_other_forms_are_found_by_their_spelling(own_database:
     use(own_database, act)
 
 
+@pytest.mark.usefixtures("pgvector")
 def test_other_scripts_are_found_by_their_spelling(own_database: str) -> None:
     async def act(provider: LocalProvider) -> None:
         store_id, _ = await store_with(provider, "пруд.txt", "Лягушки живут в пруду. Зимой они спят в иле на дне.")

@@ -53,7 +53,7 @@ WEIGH: Final = f"""
     ),
     total AS (SELECT count(*) AS passages FROM local_chunks JOIN held USING (file_id))
     SELECT word, query::text, ln(1 + (passages - holders + 0.5) / (holders + 0.5))::float8 AS weight
-    FROM asked, total, LATERAL (SELECT count(*) AS holders FROM found WHERE words @@ query)
+    FROM asked, total, LATERAL (SELECT count(*) AS holders FROM found WHERE words @@ query) AS counted
     WHERE passages > 0
 """  # noqa: S608 (of our own words)
 """How rare each word is, in the way of BM25. Words that every text has, such as `the`, are left out."""
