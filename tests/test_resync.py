@@ -28,6 +28,7 @@ from tests.provisioning import (
     until,
 )
 from tests.serving import Gateway
+from tests.test_operation_leases import wait_until
 
 FAST, SLOW = "Tortoises are fast.", "Tortoises are slow."
 
@@ -111,6 +112,7 @@ def test_while_a_change_is_read_the_knowledge_says_so(gateway: Gateway, fake: Fa
 
     changed = ask(gateway, "updateKnowledge", id=notes(gateway, clone)["Note 0"]["id"], content={"text": SLOW})
     until(gateway, changed["operation"]["id"], lambda found: found["status"] == "INDEXING")
+    wait_until(lambda: notes(gateway, clone)["Note 0"]["processingStatus"] != "PENDING")
     meanwhile = notes(gateway, clone)["Note 0"]["processingStatus"]
     release(fake)
     ended(gateway, changed["operation"]["id"])
