@@ -114,7 +114,7 @@ class HealthLoader(Loader[Record]):
         super().__init__(database, viewer)
         self.figures = figures
 
-    async def load_map(self, keys: Sequence[str]) -> Mapping[str, Record]:
+    async def fetch_map(self, keys: Sequence[str]) -> Mapping[str, Record]:
         """The figures of these domains."""
         rows = await self.fetch(health_statement(self.figures, self.viewer.kind, some=True), keys=keys)
         return {row["domain_name"]: row for row in rows}

@@ -132,7 +132,7 @@ def _value(name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def encode_cursor(digest: str, place: Place) -> str:
     """A cursor for a place in the list with this digest (of filter and order)."""
-    text = orjson.dumps([CURSOR_VERSION, digest, *(_to_json(value) for value in place)])
+    text = orjson.dumps([CURSOR_VERSION, digest, *place], default=str)
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
@@ -151,18 +151,6 @@ def _python_type(row: type[Row], key: Key) -> type:
     return float if key.name == SEARCH_RANK else row.__mapper__.columns[key.name].type.python_type
 
 
-def _to_json(value: Any) -> Any:
-    match value:
-        case bool() | int() | str() | None:
-            return value
-        case datetime() | date():
-            return value.isoformat()
-        case float():
-            return repr(value)
-        case _:
-            return str(value)
-
-
 def _from_json(value: Any, kind: type) -> Any:
     if value is None:
         return None
@@ -172,6 +160,8 @@ def _from_json(value: Any, kind: type) -> Any:
         if type(value) is not kind:
             raise BadCursor
         return value
-    if kind in (Decimal, float, UUID) and isinstance(value, str):
+    if kind is float and isinstance(value, float):
+        return value
+    if kind in (Decimal, UUID) and isinstance(value, str):
         return kind(value)
     raise BadCursor

@@ -67,11 +67,15 @@ class PageRequest:
 
     @cached_property
     def form(self) -> PageForm:
-        """What shapes the statement. A page from the end is one from the start of the reversed list."""
+        """What shapes the statement. A page from the end is one from the start of the reversed list.
+
+        One row more than wanted shows if there is a next.
+        """
         start, end = (self.before, self.after) if self.backward else (self.after, self.before)
         return PageForm(
             order=tuple(key.reversed() for key in self.order) if self.backward else self.order,
             where=self.where.shape,
+            limit=self.size + 1,
             searching=self.search is not None,
             after=_nulls(start),
             before=_nulls(end),
@@ -84,10 +88,9 @@ class PageRequest:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """The parameters of the statement, but for the viewer and the keys. One row more shows if there is a next."""
+        """The parameters of the statement, but for the viewer and the keys."""
         start, end = (self.before, self.after) if self.backward else (self.after, self.before)
         return {
-            "limit": self.size + 1,
             "search": self.search,
             **dict(self.where.values),
             **{f"after_{i}": value for i, value in enumerate(start or ())},

@@ -51,3 +51,20 @@ class Relation:
 def by_id(row: type[Row]) -> Relation:
     """From an id to its row."""
     return Relation("id", row.id, many=False)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The row that a to-one relation leads to, coming along with the row that it leads from.
+
+    name: what the names of its values begin with, a dot behind it. The value `_key` of it is null where there is no
+    such row, or none that the viewer may see.
+    """
+
+    name: str
+    relation: Relation
+    columns: "Columns"
+
+
+Columns = tuple[str | Joined, ...]
+"""What is fetched of a row: columns by name, and rows that come along."""

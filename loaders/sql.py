@@ -26,18 +26,20 @@ from sqlalchemy import (
     column,
     func,
     literal,
+    literal_column,
     or_,
     select,
     true,
     union_all,
 )
 from sqlalchemy.sql.expression import SelectBase, TableValuedAlias
+from sqlalchemy.sql.selectable import LateralFromClause
 
 from db import Row, ViewerKind
 from db.statement import Statement, compiled
 from loaders.columns import readable, search_query, visible, visible_apart
 from loaders.order import Order, ordering, ranges
-from loaders.relation import Relation
+from loaders.relation import Columns, Joined, Relation
 from loaders.where import Shape, condition
 
 CACHED_STATEMENTS = 2048
@@ -47,37 +49,40 @@ CACHED_STATEMENTS = 2048
 class PageForm:
     """What shapes the statement of a page, apart from its values.
 
+    limit: how many rows a page has at most. It is no parameter, since PostgreSQL plans for few or for many.
     after, before: for each key of the order, whether that cursor is null there; None without a cursor.
     """
 
     order: Order
     where: Shape
+    limit: int | None = None
     searching: bool = False
     after: tuple[bool, ...] | None = None
     before: tuple[bool, ...] | None = None
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
-def row_per_key(relation: Relation, columns: tuple[str, ...], kind: ViewerKind) -> Statement:
+def row_per_key(relation: Relation, columns: Columns, kind: ViewerKind) -> Statement:
     """Rows whose column is one of the parameter `keys`; the first value of each is its key."""
     row, column = relation.target, relation.column
     key, joined = relation.link or (column, column)
     keys = bindparam("keys", type_=ARRAY(key.type))
+    source, selected = _selected(row, columns, kind)
     return compiled(
-        select(key.label("_key"), *_labelled(row, columns, kind)).where(
-            key == any_(keys), true() if joined is column else joined == column, visible(row, kind)
-        )
+        select(key.label("_key"), *selected)
+        .select_from(source)
+        .where(key == any_(keys), true() if joined is column else joined == column, visible(row, kind))
     )
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
-def page(row: type[Row], columns: tuple[str, ...], kind: ViewerKind, form: PageForm) -> Statement:
+def page(row: type[Row], columns: Columns, kind: ViewerKind, form: PageForm) -> Statement:
     """A page of all rows of a class."""
     return compiled(_page(row, columns, kind, form, visible_apart(row, kind), belongs=true()))
 
 
 @lru_cache(maxsize=CACHED_STATEMENTS)
-def page_per_parent(relation: Relation, columns: tuple[str, ...], kind: ViewerKind, form: PageForm) -> Statement:
+def page_per_parent(relation: Relation, columns: Columns, kind: ViewerKind, form: PageForm) -> Statement:
     """A page for each of the parameter `keys`; the first value of each row is its key's position, from 1."""
     row, parents = relation.target, _parents(relation)
     child = _page(
@@ -111,7 +116,7 @@ def count_per_parent(relation: Relation, kind: ViewerKind, form: PageForm) -> St
 
 def _page(
     row: type[Row],
-    columns: tuple[str, ...],
+    columns: Columns,
     kind: ViewerKind,
     form: PageForm,
     alternatives: Sequence[ColumnElement[bool]],
@@ -120,22 +125,24 @@ def _page(
     parents: FromClause | None = None,
 ) -> SelectBase:
     """The ordered, limited rows: one select for each range and alternative, so that an index can serve each."""
+    limit = literal_column(str(form.limit), BigInteger)
     parts = [(each, part) for each in alternatives for part in ranges(row, form.order, kind, after=form.after)]
     if len(parts) > 1:
         columns = tuple(dict.fromkeys((*columns, *(key.name for key in form.order))))
+    source, selected = _selected(row, columns, kind)
     branches = [
-        select(*_labelled(row, columns, kind))
-        .select_from(row)
+        select(*selected)
+        .select_from(source)
         .where(_filtered(row, kind, form), belongs, alternative, *part.conditions)
         .order_by(*part.order_by)
-        .limit(_limit())
+        .limit(limit)
         .correlate(parents)
         for alternative, part in parts
     ]
     if len(branches) == 1:
         return branches[0]
     rows = union_all(*branches).subquery("page")
-    return select(*rows.c).order_by(*ordering(row, form.order, rows.c)).limit(_limit())
+    return select(*rows.c).order_by(*ordering(row, form.order, rows.c)).limit(limit)
 
 
 def _matching(row: type[Row], kind: ViewerKind, form: PageForm) -> Select[Any]:
@@ -154,8 +161,32 @@ def _filtered(row: type[Row], kind: ViewerKind, form: PageForm) -> ColumnElement
     return and_(*conditions)
 
 
-def _labelled(row: type[Row], columns: Sequence[str], kind: ViewerKind) -> list[ColumnElement[Any]]:
-    return [readable(row, name, kind).label(name) for name in columns]
+def _selected(row: type[Row], columns: Columns, kind: ViewerKind) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """The table of a row with those of the rows that come along, and what is selected of them."""
+    source: FromClause = row.__table__
+    selected: list[ColumnElement[Any]] = []
+    for each in columns:
+        if isinstance(each, str):
+            selected.append(readable(row, each, kind).label(each))
+            continue
+        along = _along(row, each, kind)
+        source = source.outerjoin(along, true())
+        selected += [column.label(f"{each.name}.{column.name}") for column in along.c]
+    return source, selected
+
+
+def _along(row: type[Row], joined: Joined, kind: ViewerKind) -> LateralFromClause:
+    """The row that comes along with each of these rows, if there is one that the viewer may see."""
+    relation = joined.relation
+    source, selected = _selected(relation.target, joined.columns, kind)
+    key = row.__mapper__.columns[relation.key]
+    return (
+        select(relation.column.label("_key"), *selected)
+        .select_from(source)
+        .where(relation.matches(key), visible(relation.target, kind))
+        .correlate(row.__table__)
+        .lateral()
+    )
 
 
 def _parents(relation: Relation) -> TableValuedAlias:

@@ -79,7 +79,7 @@ class Parameters:
     def add(self, value: object) -> str:
         """The name for one more value."""
         name = f"where_{len(self.values)}"
-        self.values.append((name, value))
+        self.values.append((name, tuple(value) if isinstance(value, list) else value))
         return name
 
 

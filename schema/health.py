@@ -6,10 +6,11 @@ import strawberry
 
 import db
 from loaders.health import FIGURES, HealthLoader
-from loaders.relation import Relation
+from loaders.relation import Columns, Relation
+from loaders.rows import Loader, Loaders
 from schema import ids
-from schema.edge import ToOne
-from schema.field import Computed, Info, RowField
+from schema.edge import Keyed, ToOne
+from schema.field import Computed, Info
 from schema.selection import object_type, selected_columns
 
 
@@ -37,7 +38,7 @@ class DomainHealth:
     )
 
 
-class Health(RowField):
+class Health(Keyed):
     """The figures of a domain, counted together with those of all others in the answer."""
 
     def __init__(self) -> None:
@@ -45,9 +46,9 @@ class Health(RowField):
         self.type = DomainHealth
         self.columns = ("name",)
 
-    def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """The selected figures."""
-        return _loader(info).load(source["name"])
+    def loader(self, loaders: Loaders, columns: Columns) -> Loader[Any]:
+        """What counts the figures that are selected."""
+        return _loader(loaders, columns)
 
 
 async def domain_health(
@@ -57,15 +58,13 @@ async def domain_health(
     ] = None,
 ) -> Any:
     """The figures of all domains, by name, or of one."""
-    loader = _loader(info)
+    raw, loaders = info._raw_info, info.context.loaders
+    loader = _loader(loaders, selected_columns(raw, raw.field_nodes, object_type(raw.return_type)))
     if domain is None:
         return await loader.load_all()
-    row = await info.context.loaders.get(db.Domain, ids.key_of(db.Domain, domain), ("name",))
+    row = await loaders.get(db.Domain, ids.key_of(db.Domain, domain), ("name",))
     return [await loader.load(row["name"])] if row else []
 
 
-def _loader(info: Info) -> HealthLoader:
-    raw = info._raw_info
-    selected = selected_columns(raw, raw.field_nodes, object_type(raw, raw.return_type))
-    figures = tuple(name for name in FIGURES if name in selected)
-    return info.context.loaders.get_loader(HealthLoader, figures)
+def _loader(loaders: Loaders, columns: Columns) -> HealthLoader:
+    return loaders.get_loader(HealthLoader, tuple(name for name in FIGURES if name in columns))

@@ -19,6 +19,7 @@ class Edge:
     name: str
     target: str
     many: bool
+    linked: bool
 
     def __str__(self) -> str:
         return f"{self.type_name}.{self.name}"
@@ -48,7 +49,13 @@ CONNECTIONS = {
 """The root connection of each entity."""
 
 EDGES = [
-    Edge(entity, name, definition(field).relation.target.__name__, isinstance(definition(field), ToMany))
+    Edge(
+        entity,
+        name,
+        definition(field).relation.target.__name__,
+        isinstance(definition(field), ToMany),
+        bool(definition(field).relation.link),
+    )
     for entity in [*ENTITIES, "DomainHealth"]
     for name, field in object_type(entity).fields.items()
     if isinstance(definition(field), ToOne | ToMany)
