@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Subquery, and_, exists, select, text, union
+from sqlalchemy import BigInteger, ForeignKey, Index, Subquery, and_, exists, select, text, union
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import NO_ROW, NOBODY, Alternatives, Condition, Row, column
@@ -19,6 +19,7 @@ class Document(Row):
     """A text of a domain. Creators see the shared ones and their own."""
 
     __tablename__ = "documents"
+    __table_args__ = (Index("idx_documents_domain_name", "domain", "name", "id"),)
     __order__ = (("name", "asc"),)
     __search__ = ("name",)
 

@@ -15,12 +15,15 @@ import orjson
 from asyncpg.pool import PoolConnectionProxy
 
 from db.errors import LOST_CONNECTION, ConstraintViolated, DatabaseBusy, DatabaseUnavailable, ValueRefused
-from db.trace import TRACE
+from db.trace import traced
 from db.transaction import StatementListener, Transaction
 
 NAME = {"application_name": "clonegraph"}
-SERVER_SETTINGS = {**NAME, "jit": "off", "timezone": "UTC"}
-"""jit costs more than it saves on statements as small as ours. A pooler takes no such wishes."""
+SERVER_SETTINGS = {**NAME, "jit": "off", "timezone": "UTC", "plan_cache_mode": "force_generic_plan"}
+"""To compile statements as small as ours, or to plan them for each viewer anew, takes longer than they do.
+
+A pooler takes no such wishes.
+"""
 
 PATIENCE = 10
 """How many seconds one waits for a connection that is free, and half of them for a new one."""
@@ -105,13 +108,7 @@ class Database:
         Raises DatabaseUnavailable when nobody answers, DatabaseBusy when the answer takes too long, and
         ValueRefused when an argument is not of the kind that its place wants.
         """
-        trace = TRACE.get()
-        if trace is None:
-            return await self._fetch_again(statement, arguments)
-        with trace.running(statement) as ran:
-            rows = await self._fetch_again(statement, arguments)
-            ran.rows = len(rows)
-        return rows
+        return await traced(statement, self._fetch_again(statement, arguments))
 
     async def _fetch_again(self, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
         try:
@@ -125,16 +122,22 @@ class Database:
             raise DatabaseUnavailable from error
 
     async def _fetch(self, statement: str, arguments: Sequence[Any]) -> list[asyncpg.Record]:
+        connection = None
         try:
-            async with self.read() as connection:
-                if self.on_statement:
-                    self.on_statement(statement, arguments)
-                rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-                return rows
-        except SLOW as error:
-            raise DatabaseBusy from error
-        except UNFIT as error:
-            raise ValueRefused(str(error)) from error
+            connection = await self._readers.take()
+            if self.on_statement:
+                self.on_statement(statement, arguments)
+            rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        except BaseException as error:
+            if connection is not None:
+                await self._readers.give_back(connection, is_sound=False)
+            if isinstance(error, SLOW):
+                raise DatabaseBusy from error
+            if isinstance(error, UNFIT):
+                raise ValueRefused(str(error)) from error
+            raise
+        await self._readers.give_back(connection)
+        return rows
 
     async def connect(self) -> "asyncpg.Connection[asyncpg.Record]":
         """A connection of one's own to the primary, for those who listen. Theirs to close."""
@@ -195,11 +198,15 @@ class Database:
             raise DatabaseUnavailable from error
 
 
-KEPT_STATEMENTS = 100
+KEPT_STATEMENTS = 300
 
 
 class _Pool:
-    """Connections to one server, made when they are needed."""
+    """Connections to one server, made when they are needed.
+
+    They are asyncpg's pool's, which makes them, ends them, and waits for what is being cancelled on them. Those that
+    came back sound are kept beside it for whoever is next: to go through the pool takes as long as a small statement.
+    """
 
     def __init__(
         self, url: str, most: int, connect: "Callable[..., Awaitable[asyncpg.Connection[asyncpg.Record]]]"
@@ -208,20 +215,26 @@ class _Pool:
         self.most = most
         self._connect = connect
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._kept: list[Connection] = []
+        self._waiting = 0
 
     @property
     def idle(self) -> int:
         """How many connections nobody uses."""
-        return self._pool.get_idle_size() if self._pool else 0
+        return len(self._kept) + (self._pool.get_idle_size() if self._pool else 0)
 
     @property
     def size(self) -> int:
         """How many connections there are."""
         return self._pool.get_size() if self._pool else 0
 
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection, for as long as the block."""
+    async def take(self) -> Connection:
+        """A connection, to be given back."""
+        while self._kept:
+            connection = self._kept.pop()
+            if not connection.is_closed():
+                return connection
+            await self.give_back(connection, is_sound=False)
         if self._pool is None:
             self._pool = asyncpg.create_pool(
                 self.url,
@@ -232,23 +245,46 @@ class _Pool:
                 reset=_leave_as_is,
             )
             await self._pool
-        connection = await self._pool.acquire(timeout=PATIENCE)
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=PATIENCE)
+        finally:
+            self._waiting -= 1
+
+    async def give_back(self, connection: Connection, *, is_sound: bool = True) -> None:
+        """Let others have it. is_sound: whether what was done on it came to its end."""
+        if is_sound and not self._waiting:
+            self._kept.append(connection)
+        elif self._pool is not None:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection, for as long as the block."""
+        connection, is_sound = await self.take(), False
         try:
             yield connection
+            is_sound = True
         finally:
-            await self._pool.release(connection)
+            await self.give_back(connection, is_sound=is_sound)
 
     async def expire(self) -> None:
         """Replace every connection when it is wanted next."""
         if self._pool is not None:
             await self._pool.expire_connections()
+            await self._give_up_kept()
 
     async def close(self) -> None:
         """Give every connection back."""
         if self._pool is not None:
             with suppress(TimeoutError):  # by then they are cut
                 async with asyncio.timeout(PATIENCE):
+                    await self._give_up_kept()
                     await self._pool.close()
+
+    async def _give_up_kept(self) -> None:
+        while self._kept:
+            await self.give_back(self._kept.pop(), is_sound=False)
 
 
 async def _roll_back(connection: Connection) -> None:

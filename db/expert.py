@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, exists
+from sqlalchemy import ForeignKey, Index, exists
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import EVERY_ROW, NOBODY, Alternatives, Condition, Row, column
@@ -15,6 +15,7 @@ class Expert(Row):
     """An expert of a domain. Everybody sees the name; the context is for those whose clones use it."""
 
     __tablename__ = "experts"
+    __table_args__ = (Index("idx_experts_domain_name", "domain", "name", "id"),)
     __order__ = (("name", "asc"),)
     __search__ = ("name", "domain_name")
 

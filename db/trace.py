@@ -1,12 +1,13 @@
 """What one operation asks of the database: every statement with its time and its rows."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Sized
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
+
+Rows = TypeVar("Rows", bound=Sized)
 
 
 @dataclass(slots=True)
@@ -35,22 +36,23 @@ class Trace:
         """How many rows they gave."""
         return sum(each.rows for each in self.statements)
 
-    @contextmanager
-    def running(self, statement: str) -> Iterator[Ran]:
-        """The record of a statement that runs as long as the block."""
+    async def run(self, statement: str, running: Awaitable[Rows]) -> Rows:
+        """The rows that a statement gives. What came of it is written down."""
         ran = Ran(statement)
         self.statements.append(ran)
         task = asyncio.current_task()
         assert task is not None
         self._running.add(task)
         try:
-            yield ran
+            rows = await running
+            ran.rows = len(rows)
         except BaseException as error:
             ran.error = type(error).__name__
             raise
         finally:
             ran.seconds = perf_counter() - ran.start
             self._running.discard(task)
+        return rows
 
     def cancel(self) -> None:
         """Break off every statement that still runs: its connection comes back clean."""
@@ -60,3 +62,9 @@ class Trace:
 
 TRACE: ContextVar[Trace | None] = ContextVar("trace", default=None)
 """The trace of the operation that is being executed, if one is."""
+
+
+async def traced(statement: str, running: Awaitable[Rows]) -> Rows:
+    """The rows that a statement gives, written down in the trace, if there is one."""
+    trace = TRACE.get()
+    return await (running if trace is None else trace.run(statement, running))

@@ -8,7 +8,7 @@ from asyncpg.pool import PoolConnectionProxy
 from sqlalchemy.sql import ClauseElement
 
 from db.statement import compiled
-from db.trace import TRACE
+from db.trace import traced
 
 StatementListener = Callable[[str, Sequence[Any]], None]
 
@@ -28,13 +28,7 @@ class Transaction:
         """The rows of a statement. patience: how many seconds it may take, if not as many as any."""
         if self._on_statement:
             self._on_statement(statement, arguments)
-        trace = TRACE.get()
-        if trace is None:
-            return await self._run(statement, arguments, patience)
-        with trace.running(statement) as ran:
-            rows = await self._run(statement, arguments, patience)
-            ran.rows = len(rows)
-        return rows
+        return await traced(statement, self._run(statement, arguments, patience))
 
     async def row(self, statement: str, *arguments: Any) -> asyncpg.Record | None:
         """The first row of a statement, None if there is none."""
