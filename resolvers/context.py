@@ -1,8 +1,8 @@
 """What one request carries through the graph."""
 
-from collections.abc import Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from db import Viewer, ViewerKind
 from loaders.rows import Loaders
@@ -27,6 +27,7 @@ class Context:
         self.viewer = viewer
         self.loaders = Loaders(self.database.primary if fresh else self.database, viewer)
         self._once: dict[Hashable, Any] = {}
+        self._done: dict[Hashable, tuple[Any, Exception | None, Loaders]] = {}
 
     def once(self, key: Hashable, make: Callable[[], Thing]) -> Thing:
         """What `make` gives, made once for this key in this request."""
@@ -34,6 +35,22 @@ class Context:
             self._once[key] = make()
         thing: Thing = self._once[key]
         return thing
+
+    async def done_once(self, key: Hashable, act: Callable[[], Awaitable[Thing]]) -> Thing:
+        """What comes of acting, which is done once for this key in this request: its result, or its error.
+
+        Whoever asks for it again goes on with what was loaded after it.
+        """
+        if key not in self._done:
+            try:
+                result, failure = await act(), None
+            except Exception as error:  # noqa: BLE001 (raised below, and each time)
+                result, failure = None, error
+            self._done[key] = result, failure, self.loaders
+        result, failure, self.loaders = self._done[key]
+        if failure:
+            raise failure
+        return cast("Thing", result)
 
     def has_created(self) -> None:
         """Make the viewer a creator for the rest of this request, if it was none."""

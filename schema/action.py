@@ -45,9 +45,13 @@ class Action(RowField):
         )
 
     async def get_result(self, source: Any, info: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """What came of it: the row's key, or the problems."""
+        """What came of it: the row's key, or the problems. It is done once, however often its answer is made."""
+        act = super().get_result
+        return await info.context.done_once(info.path.key, lambda: self._act(act(source, info, args, kwargs), info))
+
+    async def _act(self, acting: Awaitable[UUID | Done], info: Any) -> dict[str, Any]:
         try:
-            done = await super().get_result(source, info, args, kwargs)
+            done = await acting
         except (Problem, Problems, ConstraintViolated) as error:
             return {"id": None, "operation_id": None, "problems": [Told(each) for each in problems_in(error)]}
         info.context.changed()

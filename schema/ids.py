@@ -1,6 +1,7 @@
 """Global ids: a readable prefix for the type, and the key. `clone_0b7e...` is the id of a Clone."""
 
 import re
+from functools import cache
 from uuid import UUID
 
 from db import Row
@@ -9,6 +10,7 @@ from loaders.errors import BadInput
 _PREFIXES: dict[str, type[Row]] = {}
 
 
+@cache
 def prefix(row: type[Row]) -> str:
     """What the ids of a class of rows begin with."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", row.__name__).lower()

@@ -212,7 +212,8 @@ class ProviderDifference:
 
 async def provider_drift(info: Info) -> list[ProviderDifference]:
     """What is at the AI provider and not in the database, and the other way round. For admins."""
-    return [ProviderDifference(**each._asdict()) for each in await requests.drift(info.context)]
+    differences = await info.context.done_once(info.path.key, lambda: requests.drift(info.context))
+    return [ProviderDifference(**each._asdict()) for each in differences]
 
 
 @action(db.Operation)

@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType
 import db
 from loaders.columns import TYPENAME
 from loaders.errors import BadInput
-from schema.edge import many, one
+from schema.edge import many, one, viewing
 from schema.field import Info
 from schema.health import DomainHealth, domain_health
 from schema.ids import parse
@@ -18,17 +18,11 @@ from schema.node import Node
 from schema.provisioning import ProviderDifference, provider_drift
 from schema.search import knowledge_search
 from schema.selection import selected_columns
-from schema.user import User
 
 MOST_NODES = 100
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="The id, as `id` gives it.")]
 Ids = Annotated[list[strawberry.ID], strawberry.argument(description=f"The ids, {MOST_NODES} at most.")]
-
-
-async def _viewer(info: Info) -> Any:
-    viewer = info.context.viewer
-    return await _fetch(info, db.User, viewer.id) if viewer.id else None
 
 
 async def _node(info: Info, id: Id) -> Any:  # noqa: A002 (the name of the argument in the graph)
@@ -52,7 +46,7 @@ async def _fetch(info: Info, row: type[db.Row], key: UUID) -> Any:
 class Query:
     """Where queries begin."""
 
-    viewer: User | None = strawberry.field(resolver=_viewer, description="Who you are; null without a token.")
+    viewer = viewing("Who you are; null without a token.")
     node: Node | None = strawberry.field(
         resolver=_node, description="Anything, by its id; null where there is nothing that you can see."
     )

@@ -53,7 +53,8 @@ async def _search_knowledge(
 ) -> Any:
     row: type[db.Row] = db.Clone if scope.clone_id else db.Domain
     key = key_of(row, scope.clone_id or scope.domain_id or "")
-    return [hit._asdict() for hit in await search_knowledge(info.context, row, key, query, first)]
+    hits = await info.context.done_once(info.path.key, lambda: search_knowledge(info.context, row, key, query, first))
+    return [hit._asdict() for hit in hits]
 
 
 knowledge_search: Any = strawberry.field(
