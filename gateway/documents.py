@@ -4,17 +4,24 @@ import hashlib
 import sys
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import NoneType
+from typing import Any
 
 from cachetools import LRUCache
 from graphql import (
+    DirectiveNode,
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
+    VariableNode,
+    Visitor,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.execution.values import VariableValues
 from graphql.validation import NoSchemaIntrospectionCustomRule
@@ -60,6 +67,18 @@ class Document:
     node: DocumentNode
     _prices: LRUCache[Hashable, Price] = field(default_factory=lambda: LRUCache(KEPT_PRICES))
 
+    @cached_property
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        """Its fragments by name."""
+        return {each.name.value: each for each in self.node.definitions if isinstance(each, FragmentDefinitionNode)}
+
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """The names of the variables on which it depends what is selected."""
+        collected = _Conditions()
+        visit(self.node, collected)
+        return tuple(sorted(collected.names))
+
     def price(self, operation: OperationDefinitionNode, variables: VariableValues) -> Price:
         """What one of its operations may cost, with these coerced variables. Raises DocumentError.
 
@@ -89,6 +108,17 @@ class Document:
             else f"The document has no operation {name}. It has: {names or 'one without a name'}."
         )
         raise RequestError(422, Code.OPERATION_UNDETERMINED, message)
+
+
+class _Conditions(Visitor):
+    """Collects the variables of @skip and @include."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        self.names |= {each.value.name.value for each in node.arguments or () if isinstance(each.value, VariableNode)}
 
 
 class Documents:

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from db.engine import Database
+from gateway.engine.way import Way
 from gateway.settings import Settings
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
@@ -107,6 +108,13 @@ class Metrics:
         )
         self._statements = Counter("clonegraph_statements", "SQL statements of operations.", registry=where)
         self._rows = Counter("clonegraph_rows", "Rows that they gave.", registry=where)
+        executed = Counter(
+            "clonegraph_executions",
+            "Executions, by their way: by a plan, by graphql-core after an anomaly, or by graphql-core alone.",
+            ("way",),
+            registry=where,
+        )
+        self.executed = {way: executed.labels(way) for way in Way}
         points = Counter(
             "clonegraph_points",
             "Points of operations: taken before they ran, used in fact, or refused to those who had too few.",

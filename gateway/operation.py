@@ -5,24 +5,19 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from inspect import isawaitable
 from typing import Any
 
 import orjson
-from graphql import (
-    AbortController,
-    ExecutionResult,
-    OperationDefinitionNode,
-    OperationType,
-    execute,
-)
-from graphql.execution.values import get_variable_values
+from graphql import ExecutionResult, OperationDefinitionNode, OperationType
+from graphql.execution.values import VariableValues, get_variable_values
 
 from db import Viewer
 from db.service_token import may_change
 from db.trace import TRACE, Trace
 from gateway.cost import Price
 from gateway.documents import Document, Documents
+from gateway.engine.execution import Engine
+from gateway.engine.run import Run
 from gateway.errors import Code, DocumentError, RequestError, formatted, request_errors, unforeseen
 from gateway.limits import check_variables
 from gateway.negotiation import PARTIAL_SUCCESS
@@ -77,6 +72,7 @@ class Operation:
     request: GraphQLRequest
     document: Document
     node: OperationDefinitionNode
+    variables: VariableValues
     price: Price
 
     @property
@@ -147,6 +143,7 @@ class Executor:
         self.documents = documents
         self.points = points
         self.settings = settings
+        self.engine = Engine(settings.plan_after)
 
     async def prepare(self, request: GraphQLRequest, caller: Caller) -> Operation:
         """The operation of a request, checked and priced. Raises RequestError, which takes points, too."""
@@ -177,7 +174,7 @@ class Executor:
                 f"The operation may cost {cost} points, and {self.settings.max_cost} are allowed. Ask for fewer rows"
                 " per page (`first`), or for fewer levels at a time.",
             )
-        return Operation(request, document, node, priced)
+        return Operation(request, document, node, coerced, priced)
 
     async def run(self, operation: Operation, caller: Caller, wishes: Wishes = Wishes()) -> Answer:
         """The answer to a query or a mutation. Raises RequestError when the caller has no points left."""
@@ -222,21 +219,11 @@ class Executor:
 
     async def execute(self, operation: Operation, viewer: Viewer, trace: Trace, root: Any = None) -> ExecutionResult:
         """The result of an operation. root: of a subscription, the event."""
-        abort = AbortController()
+        context, given = self.context(operation, viewer), operation.request.variables
+        run = Run(context, operation.document, operation.node, given, operation.variables, root)
         async with self.executing(trace):
-            try:
-                result = execute(
-                    core_schema,
-                    operation.document.node,
-                    root,
-                    context_value=self.context(operation, viewer),
-                    variable_values=operation.request.variables,
-                    operation_name=operation.request.operation_name,
-                    abort_signal=abort.signal,
-                )
-                return await result if isawaitable(result) else result
-            finally:
-                abort.abort()
+            result, record().way = await self.engine.execute(run)
+        return result
 
     @asynccontextmanager
     async def executing(self, trace: Trace) -> AsyncIterator[None]:
@@ -281,7 +268,7 @@ def _is_of_database_away(entry: dict[str, Any]) -> bool:
 
 def encode(answer: Answer, most: int) -> tuple[Answer, bytes]:
     """The answer as JSON; another one, if it would be larger than allowed."""
-    body = orjson.dumps(answer.content)
+    body = orjson.dumps(answer.content, option=orjson.OPT_UTC_Z)  # moments of a plan are still moments
     if len(body) <= most:
         return answer, body
     error = RequestError(

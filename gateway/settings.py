@@ -219,6 +219,11 @@ class Settings(BaseSettings):
     max_response_bytes: int = Field(20_000_000, ge=1_000, description="How large an answer may be.")
     body_timeout: float = Field(10, gt=0, description="How long a client may take to send a request, in seconds.")
     operation_timeout: float = Field(30, gt=0, description="How long an operation may take, in seconds.")
+    plan_after: int = Field(
+        2,
+        ge=1,
+        description="At which sight of an operation a plan for it is made, which it is executed by from then on.",
+    )
     points_capacity: int = Field(
         100_000,
         ge=1,

@@ -27,6 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from db import ViewerKind
 from db.engine import Database
 from db.trace import Trace
+from gateway.engine.way import Way
 from gateway.logs import IDS, clean
 from gateway.metrics import Finished, Metrics
 from gateway.settings import Settings
@@ -65,6 +66,7 @@ class Record:
     cost_actual: int | None = None
     statements: int = 0
     rows: int = 0
+    way: Way | None = None
     events: int | None = None
     status: int | None = None
     codes: Sequence[str] = ()
@@ -162,6 +164,7 @@ class Telemetry:
             "ms": round(seconds * 1000, 1),
             "statements": record.statements,
             "rows": record.rows,
+            "way": record.way,
             "cost": record.cost,
             "cost_actual": record.cost_actual,
             "events": record.events,
@@ -187,6 +190,8 @@ class Telemetry:
             record.codes[0] if record.codes else "",
         )
         metrics.finished(what, seconds, statements=record.statements, rows=record.rows)
+        if record.way is not None:
+            metrics.executed[record.way].inc()
         if record.document_known is not None:
             (metrics.documents_known if record.document_known else metrics.documents_unknown).inc()
         if record.cost is not None and record.cost_actual is not None:

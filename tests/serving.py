@@ -93,7 +93,7 @@ def serving(
 
     Nothing happens by itself unless the settings say so: most tests share what they look at.
     """
-    chosen = Settings.read(**({"worker": False} | (settings or {})))
+    chosen = Settings.read(**({"worker": False, "plan_after": 1} | (settings or {})))
     tokens = Tokens("a secret for the tests, long enough", chosen)
     gateway = Gateway("", database_url, tokens)
 
