@@ -4,11 +4,10 @@ import asyncio
 import hashlib
 import ipaddress
 import time
-from collections import ChainMap
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -56,15 +55,14 @@ class Authenticator:
 
         said: what a socket's first message says, named like headers. It counts for more than they do.
         """
-        headers = ChainMap({**said} if said else {}, {**connection.headers})
-        caller = Caller(
-            ANONYMOUS,
-            address(connection),
-            headers.get("graphql-client-name") or headers.get("apollographql-client-name"),
-            headers.get("graphql-client-version") or headers.get("apollographql-client-version"),
-        )
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(connection.headers.raw)}
+        headers.update(said or {})
+        name = headers.get("graphql-client-name") or headers.get("apollographql-client-name")
+        version = headers.get("graphql-client-version") or headers.get("apollographql-client-version")
         identity = await self.identify(headers.get("authorization"))
-        return replace(caller, **identity._asdict()) if identity else caller
+        if identity is None:
+            return Caller(ANONYMOUS, address(connection), name, version)
+        return Caller(identity.viewer, identity.principal, name, version, identity.expires)
 
     async def refresh(self, caller: Caller) -> Caller:
         """The same caller as the database knows it now. Raises Unauthenticated when it may not go on."""
@@ -142,7 +140,11 @@ def address(connection: HTTPConnection) -> str:
 
     Of IPv6, that is the network that one household or machine has to itself.
     """
-    host = connection.client.host if connection.client else "nowhere"
+    return _address(connection.client.host if connection.client else "nowhere")
+
+
+@lru_cache(maxsize=10_000)
+def _address(host: str) -> str:
     with suppress(ValueError):
         found = ipaddress.ip_address(host)
         if isinstance(found, ipaddress.IPv6Address):

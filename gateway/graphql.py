@@ -19,6 +19,9 @@ from gateway.telemetry import CLIENT_GONE, Record, Telemetry
 from gateway.uploads import close_files
 
 LONGEST_ADDRESS = 16_000
+PATIENCE = 0.05
+"""After how many seconds one looks whether the client still waits."""
+GONE = "the client hung up"
 ALLOWED = {"Allow": "GET, HEAD, POST, OPTIONS"}
 
 
@@ -77,18 +80,25 @@ class GraphQLEndpoint:
         return await self._unless_gone(request, self.executor.run(operation, caller, wishes))
 
     async def _unless_gone(self, request: Request, running: Coroutine[Any, Any, Answer]) -> Answer:
-        """What is running, broken off when the client hangs up."""
-        run = asyncio.create_task(running)
-        gone = asyncio.create_task(hung_up(request))
+        """What is running, broken off when the client hangs up. Most have an answer before anybody looks."""
+        work, watching = asyncio.current_task(), list[asyncio.Task[None]]()
+        assert work
+
+        async def watch() -> None:
+            await hung_up(request)
+            work.cancel(GONE)
+
+        look = asyncio.get_running_loop().call_later(PATIENCE, lambda: watching.append(asyncio.create_task(watch())))
         try:
-            await asyncio.wait((run, gone), return_when=asyncio.FIRST_COMPLETED)
-            if run.done():
-                return await run
+            return await running
+        except asyncio.CancelledError as error:
+            if error.args != (GONE,) or work.uncancel():
+                raise
             return Answer(CLIENT_GONE, {})
         finally:
-            run.cancel()
-            gone.cancel()
-            await asyncio.wait((run, gone))
+            look.cancel()
+            for task in watching:
+                task.cancel()
 
 
 async def hung_up(request: Request) -> None:

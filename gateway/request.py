@@ -1,7 +1,8 @@
 """A GraphQL request as it comes in: by POST as JSON, by GET in the address, or with files as a form."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -93,44 +94,57 @@ def decode(text: str | bytes, what: str) -> Any:
         raise RequestError(400, Code.BAD_REQUEST, f"{what} must be JSON: {error}.") from None
 
 
-async def limited(request: Request, most: int, seconds: float, *, in_all: bool) -> AsyncGenerator[bytes]:
+async def limited(request: Request, most: int, seconds: float) -> AsyncGenerator[bytes]:
     """The body of a request as it comes in. Raises RequestError when it is too large, or too slow.
 
-    seconds: how long it may take, in all or from piece to piece.
+    seconds: how long it may take from piece to piece.
     """
     pieces = request.stream()
-    loop = asyncio.get_running_loop()
-    size, deadline = 0, loop.time() + seconds
+    size = 0
     while True:
-        try:
-            async with asyncio.timeout_at(deadline if in_all else loop.time() + seconds):
+        with _patience(seconds):
+            async with asyncio.timeout(seconds):
                 piece = await anext(pieces, b"")
-        except ClientDisconnect:
-            raise RequestError(CLIENT_GONE, Code.BAD_REQUEST, "The client hung up before all of it came.") from None
-        except TimeoutError:
-            raise RequestError(
-                408, Code.REQUEST_TIMEOUT, f"Nothing came for {seconds:g} seconds. Send it again.", headers=CLOSE
-            ) from None
         if not piece:
             return
         size += len(piece)
-        if size > most:
-            raise RequestError(413, Code.REQUEST_TOO_LARGE, f"A request may have {most} bytes at most.", headers=CLOSE)
+        check_size(size, most)
         yield piece
+
+
+@contextmanager
+def _patience(seconds: float) -> Iterator[None]:
+    """A block that waits for a client no longer than that."""
+    try:
+        yield
+    except ClientDisconnect:
+        raise RequestError(CLIENT_GONE, Code.BAD_REQUEST, "The client hung up before all of it came.") from None
+    except TimeoutError:
+        raise RequestError(
+            408, Code.REQUEST_TIMEOUT, f"Nothing came for {seconds:g} seconds. Send it again.", headers=CLOSE
+        ) from None
+
+
+def check_size(size: int, most: int) -> None:
+    """Go on, if a body of so many bytes may be. Raises RequestError."""
+    if size > most:
+        raise RequestError(413, Code.REQUEST_TOO_LARGE, f"A request may have {most} bytes at most.", headers=CLOSE)
 
 
 CLOSE = {"Connection": "close"}
 
 
 async def _body(request: Request, settings: Settings) -> bytes:
+    """The whole body, which may take so long in all."""
     announced = request.headers.get("content-length", "0")
-    if announced.isdecimal() and int(announced) > settings.max_body_bytes:
-        raise RequestError(
-            413, Code.REQUEST_TOO_LARGE, f"A request may have {settings.max_body_bytes} bytes at most.", headers=CLOSE
-        )
+    if announced.isdecimal():
+        check_size(int(announced), settings.max_body_bytes)
     body = bytearray()
-    async for chunk in limited(request, settings.max_body_bytes, settings.body_timeout, in_all=True):
-        body += chunk
+    with _patience(settings.body_timeout):
+        async with asyncio.timeout(settings.body_timeout):
+            async for piece in request.stream():
+                body += piece
+                check_size(len(body), settings.max_body_bytes)
     return bytes(body)
 
 

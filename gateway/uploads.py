@@ -62,7 +62,7 @@ async def _parse(request: Request, settings: Settings) -> FormData:
         raise RequestError(
             413, Code.REQUEST_TOO_LARGE, f"A request with files may have {most} bytes at most.", headers=CLOSE
         )
-    pieces = limited(request, most, settings.body_timeout, in_all=False)
+    pieces = limited(request, most, settings.body_timeout)
     parser = MultiPartParser(
         request.headers,
         pieces,
