@@ -15,8 +15,9 @@ EXPLORER := gateway/explorer/dist/index.html
 COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --quiet
 CLIENTS := tests/clients/node_modules/.package-lock.json
+PEER_SERVERS := tests/benchmarks/peers/node_modules/.package-lock.json
 
-.PHONY: demo test check bench chaos money explorer clients lock help
+.PHONY: demo test check bench chaos money explorer clients peers lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,8 +36,8 @@ check: $(INSTALLED) $(EXPLORER)  ## Everything that must hold before a commit
 	$(BIN)/clonegraph schema check
 	$(MAKE) --no-print-directory test
 
-bench: $(INSTALLED)  ## Measure, and print ratios
-	$(BIN)/pytest -m benchmark --numprocesses 0 -s tests/benchmarks
+bench: $(INSTALLED) $(if $(shell command -v npm),$(PEER_SERVERS))  ## Measure, and print ratios (PEERS="postgraphile-rls handwritten" OPERATIONS="Point Deep" ROUNDS=3)
+	$(BIN)/pytest -m benchmark --numprocesses 0 -s tests/benchmarks$(if $(PEERS)$(OPERATIONS),/test_operations.py)
 
 chaos: $(INSTALLED)  ## Kill servers and workers at random, and count every credit and every file at the provider
 	@$(BIN)/python -m tests.chaos $(CHAOS_SECONDS)
@@ -48,6 +49,8 @@ money: $(INSTALLED)  ## Do whatever can be done with credits, and hold it agains
 explorer: $(EXPLORER)  ## Build the explorer
 
 clients: $(CLIENTS)  ## Install the clients that the tests run
+
+peers: $(PEER_SERVERS)  ## Install the servers that the benchmark compares with
 
 lock: $(INSTALLED)  ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/pip install --quiet uv
@@ -66,4 +69,8 @@ $(EXPLORER): $(filter-out $(wildcard gateway/explorer/*.py),$(wildcard gateway/e
 
 $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json
 	cd tests/clients && npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+$(PEER_SERVERS): tests/benchmarks/peers/package.json tests/benchmarks/peers/package-lock.json
+	cd tests/benchmarks/peers && npm ci --no-fund --no-audit --loglevel=error
 	@touch $@

@@ -34,9 +34,9 @@ class Load:
 
 
 def load(server: Server, operation: Operation, *, connections: int, seconds: int, check: bool = False) -> Load:
-    """Send the operation. check: whether to look into each answer for errors."""
+    """Send the operation, in the words of the server. check: whether to look into each answer for errors."""
     with tempfile.NamedTemporaryFile() as bodies:
-        bodies.write(b"\n".join(orjson.dumps(request) for request in operation.requests))
+        bodies.write(b"\n".join(orjson.dumps(request) for request in server.requests(operation)))
         bodies.flush()
         environment = {
             "PATH": os.environ["PATH"],

@@ -1,7 +1,9 @@
 """Measurements: what an answer costs under load, on each server in turn, several times over."""
 
 import math
+import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -9,9 +11,9 @@ from tests.benchmarks.load import load
 from tests.benchmarks.operations import Operation
 from tests.benchmarks.servers import PostgreSQL, Server, wait_until_idle
 
-ROUNDS = 3
-SECONDS = 2
-MOST_SECONDS = 10
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+SECONDS = 1
+MOST_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -32,26 +34,29 @@ class Cost:
 
 @dataclass(frozen=True)
 class Cell:
-    """An operation over a number of connections: what each round measured on ours, and on the other server."""
+    """An operation over a number of connections: by the server's name, what each round measured on it.
+
+    A slow server has the first round only.
+    """
 
     operation: Operation
     connections: int
-    ours: list[Cost]
-    theirs: list[Cost]
+    costs: dict[str, list[Cost]]
 
-    @property
-    def ratio(self) -> float:
-        """Our requests per second, as a share of theirs."""
-        return median(our.per_second / their.per_second for our, their in zip(self.ours, self.theirs, strict=True))
+    def ratio(self, ours: str, theirs: str) -> float:
+        """Our requests per second, as a multiple of theirs."""
+        return median(our.per_second / their.per_second for our, their in self._rounds(ours, theirs))
 
-    @property
-    def cpu_ratio(self) -> float:
+    def cpu_ratio(self, ours: str, theirs: str) -> float:
         """Our CPU time, PostgreSQL's included, as a multiple of theirs."""
-        return median(our.cpu / their.cpu for our, their in zip(self.ours, self.theirs, strict=True))
+        return median(our.cpu / their.cpu for our, their in self._rounds(ours, theirs))
+
+    def _rounds(self, ours: str, theirs: str) -> list[tuple[Cost, Cost]]:
+        return list(zip(self.costs[ours], self.costs[theirs], strict=False))
 
     @property
     def failures(self) -> int:
-        return sum(cost.failures for cost in [*self.ours, *self.theirs])
+        return sum(cost.failures for costs in self.costs.values() for cost in costs)
 
 
 def cost(server: Server, postgresql: PostgreSQL, operation: Operation, connections: int, seconds: int) -> Cost:
@@ -70,29 +75,35 @@ def cost(server: Server, postgresql: PostgreSQL, operation: Operation, connectio
     )
 
 
-def warm_up(servers: tuple[Server, Server], operations: list[Operation], connections: int) -> int:
-    """Let everything happen that happens once only. Gives the number of answers with errors in them."""
+def warm_up(servers: Sequence[Server], operations: Sequence[Operation], connections: int) -> int:
+    """Let everything happen that happens once only. Gives the number of answers with errors in them.
+
+    A slow server has nothing that gets faster.
+    """
     return sum(
         load(server, each, connections=connections, seconds=_seconds(server, each, connections), check=True).failures
         for each in operations
         for server in servers
+        if not server.peer.slow
     )
 
 
-def measure(servers: tuple[Server, Server], postgresql: PostgreSQL, cases: list[tuple[Operation, int]]) -> list[Cell]:
+def measure(servers: Sequence[Server], postgresql: PostgreSQL, cases: Sequence[tuple[Operation, int]]) -> list[Cell]:
     """Operations over numbers of connections, in rounds, so that a change in the machine's mood meets all alike."""
-    cells = [Cell(operation, connections, [], []) for operation, connections in cases]
-    for _ in range(ROUNDS):
+    cells = [Cell(operation, connections, {each.name: [] for each in servers}) for operation, connections in cases]
+    for number in range(ROUNDS):
         for cell in cells:
-            for server, costs in zip(servers, (cell.ours, cell.theirs), strict=True):
-                seconds = _seconds(server, cell.operation, cell.connections)
-                costs.append(cost(server, postgresql, cell.operation, cell.connections, seconds))
+            for server in servers:
+                if number == 0 or not server.peer.slow:
+                    seconds = _seconds(server, cell.operation, cell.connections)
+                    costs = cost(server, postgresql, cell.operation, cell.connections, seconds)
+                    cell.costs[server.name].append(costs)
     return cells
 
 
 def _seconds(server: Server, operation: Operation, connections: int) -> int:
     """How long to measure: long enough for every connection to see a few answers, within reason."""
     start = time.perf_counter()
-    server.ask(operation.requests[0])
+    server.ask(server.requests(operation)[0])
     answering = time.perf_counter() - start
     return min(MOST_SECONDS, max(SECONDS, math.ceil(3 * connections * answering)))

@@ -15,6 +15,8 @@ from tests.conftest import execute
 from tests.serving import CAST
 
 VIEWER = CAST["maya"]
+ADMIN = CAST["grace"]
+OPERATIONS = ("Point", "Nested", "Wide", "Deep")
 
 PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 
@@ -89,6 +91,10 @@ class Operation:
     def requests(self) -> list[dict[str, Any]]:
         """The bodies of the requests."""
         return [{"query": self.text, "operationName": self.name, "variables": each} for each in self.variables]
+
+
+NOTHING = Operation("Nothing", "query Nothing { __typename }", ({},))
+"""What it costs to be asked at all."""
 
 
 def nested(first: int) -> Operation:

@@ -2,20 +2,24 @@
 
 import os
 import platform
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import median
 from typing import Final
 
 from tests.benchmarks.measure import ROUNDS, Cell, Cost
+from tests.benchmarks.peers import GATEWAY, GATEWAYS, PEERS
 from tests.benchmarks.servers import ROOT
 
 PAGE: Final = ROOT / "docs" / "performance.md"
 BEGIN: Final = "<!-- measured by make bench -->"
 END: Final = "<!-- end of what make bench measured -->"
 
-OURS: Final = "CloneGraph"
+OURS: Final = GATEWAY.name
 THEIRS: Final = "hand-written"
+BASELINES: Final = {peer.name: GATEWAYS[peer.viewer].name for peer in PEERS}
+"""By a peer's name: whom it is compared with."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Report:
     postgresql: str
     rows: int
     cells: list[Cell]
+    nothing: list[Cell]
+    """What it costs the gateway to be asked for nothing."""
     growth: list[Cell]
     answers: list[Answer]
     grown_answers: list[Answer]
@@ -42,18 +48,18 @@ class Report:
     megabytes_after_load: float
 
     def __str__(self) -> str:
-        return "\n\n".join(
-            [
-                self._circumstances(),
-                f"{OURS} in relation to {THEIRS}:",
-                self._ratios(),
-                "Each of them:",
-                self._costs(),
-                "The nested operation with more and more clones, over one connection:",
-                self._growth(),
-                self._memory(),
+        parts = [self._circumstances()]
+        if not BASELINES.keys().isdisjoint(self.cells[0].costs):
+            parts += [
+                "Requests/s, as a multiple of each peer's, over 1 connection and over 16:",
+                self._multiples(Cell.ratio),
+                "CPU time of a request, as a multiple of each peer's:",
+                self._multiples(Cell.cpu_ratio),
             ]
-        )
+        parts += [f"An answer of {OURS}:", self._answers(), "Each of them:", self._costs()]
+        if self.growth:
+            parts += ["The nested operation with more and more clones, over one connection:", self._growth()]
+        return "\n\n".join([*parts, self._memory()])
 
     def write(self) -> None:
         """Put the tables into the page, in the place of the last ones."""
@@ -68,36 +74,51 @@ class Report:
         before, after = self.megabytes_at_rest, self.megabytes_after_load
         return f"Memory of {OURS}: {before:.0f} MB before the first request, {after:.0f} MB after the last one."
 
-    def _ratios(self) -> str:
-        by_operation: dict[str, list[Cell]] = {}
-        for cell in self.cells:
-            by_operation.setdefault(cell.operation.name, []).append(cell)
-        alike = list(zip(*by_operation.values(), strict=True))
+    def _multiples(self, of: Callable[[Cell, str, str], float]) -> str:
+        """What `of` says of the gateway and each peer, for each cell."""
+        head = [f"{OURS} :", *(f"{cell.operation.name}, {cell.connections}" for cell in self.cells)]
         lines = [
-            *([f"requests/s, {_over(cells[0])}", *(f"{cell.ratio:.3f}" for cell in cells)] for cells in alike),
-            *([f"CPU time, {_over(cells[0])}", *(f"{cell.cpu_ratio:.1f} times" for cell in cells)] for cells in alike),
-            ["statements", *(str(answer.statements) for answer in self.answers)],
-            ["values in an answer", *(f"{answer.values:,}" for answer in self.answers)],
-            ["bytes of an answer", *(f"{answer.size:,}" for answer in self.answers)],
+            [peer, *(_multiple(of(cell, BASELINES[peer], peer)) for cell in self.cells)]
+            for peer in self.cells[0].costs
+            if peer in BASELINES
         ]
-        return table(["", *by_operation], lines)
+        return table(head, lines)
+
+    def _answers(self) -> str:
+        operations = dict.fromkeys(cell.operation.name for cell in self.cells)
+        lines = [
+            ["statements", *(str(answer.statements) for answer in self.answers)],
+            ["values", *(f"{answer.values:,}" for answer in self.answers)],
+            ["bytes", *(f"{answer.size:,}" for answer in self.answers)],
+        ]
+        return table(["", *operations], lines)
 
     def _costs(self) -> str:
-        head = ["operation", "over", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "CPU ms, PostgreSQL"]
-        lines: list[list[str]] = []
-        for cell in self.cells:
-            lines.append([cell.operation.name, _over(cell), OURS, *_cost(cell.ours)])
-            lines.append(["", "", THEIRS, *_cost(cell.theirs)])
-        return table(head, lines)
+        cells = [*self.cells, *self.nothing]
+        lines = [line for cell in cells for line in _lines(cell, cell.operation.name, _over(cell))]
+        return table(["operation", "over", "server", *COST], lines)
 
     def _growth(self) -> str:
-        head = ["clones", "values", "server", "requests/s", "p50 ms", "p99 ms", "CPU ms", "CPU ms, PostgreSQL"]
-        lines: list[list[str]] = []
-        for cell, answer in zip(self.growth, self.grown_answers, strict=True):
-            first = cell.operation.variables[0]["first"]
-            lines.append([str(first), f"{answer.values:,}", OURS, *_cost(cell.ours)])
-            lines.append(["", "", THEIRS, *_cost(cell.theirs)])
-        return table(head, lines)
+        lines = [
+            line
+            for cell, answer in zip(self.growth, self.grown_answers, strict=True)
+            for line in _lines(cell, str(cell.operation.variables[0]["first"]), f"{answer.values:,}")
+        ]
+        return table(["clones", "values", "server", *COST], lines)
+
+
+COST: Final = ("requests/s", "p50 ms", "p99 ms", "CPU ms", "CPU ms, PostgreSQL")
+
+
+def _lines(cell: Cell, *labels: str) -> Iterator[list[str]]:
+    """What a cell cost, a line for each server. labels: what the first line begins with."""
+    for name, costs in cell.costs.items():
+        yield [*labels, name, *_cost(costs)]
+        labels = ("",) * len(labels)
+
+
+def _multiple(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.1f}"
 
 
 def put(begin: str, end: str, text: str) -> None:

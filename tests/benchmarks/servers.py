@@ -1,8 +1,9 @@
-"""The processes that are measured: servers of their own, and the PostgreSQL that both of them ask."""
+"""The processes that are measured: servers of their own, and the PostgreSQL that all of them ask."""
 
 import os
 import re
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,11 @@ from typing import Any, Final
 
 import httpx2
 import psutil
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.benchmarks.operations import Operation
+from tests.benchmarks.peers import Peer
 
 ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "a secret for the benchmark, long enough"  # noqa: S105 (tokens of the demo, on this machine)
@@ -20,12 +26,16 @@ SECRET: Final = "a secret for the benchmark, long enough"  # noqa: S105 (tokens 
 
 @dataclass
 class Server:
-    """A server in a process of its own, and a token for it."""
+    """A peer in a process of its own, and a token for it."""
 
-    name: str
+    peer: Peer
     address: str
     authorization: str
     process: psutil.Process
+
+    @property
+    def name(self) -> str:
+        return self.peer.name
 
     @property
     def endpoint(self) -> str:
@@ -47,8 +57,13 @@ class Server:
         headers = {"authorization": self.authorization, "accept": "application/graphql-response+json"}
         return httpx2.Client(headers=headers, timeout=60, trust_env=False)
 
-    def ask(self, request: dict[str, Any]) -> httpx2.Response:
-        return self.client.post(self.endpoint, json=request).raise_for_status()
+    def requests(self, operation: Operation) -> list[dict[str, Any]]:
+        """The bodies of the requests that clients send in turn."""
+        return self.peer.dialect.translate(operation).requests
+
+    def ask(self, request: dict[str, Any]) -> Any:
+        """The answer to a request."""
+        return self.client.post(self.endpoint, json=request).raise_for_status().json()
 
 
 @dataclass(frozen=True)
@@ -76,28 +91,35 @@ class PostgreSQL:
 
 
 @contextmanager
-def running(name: str, *command: str, database_url: str, authorization: str) -> Iterator[Server]:
-    """A command that serves a database and prints where, for as long as the block."""
+def running(peer: Peer, *, database_url: str, authorization: str) -> Iterator[Server]:
+    """A peer that serves a database, for as long as the block. It prints where."""
+    url = make_url(database_url)
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": os.environ.get("HOME", "/"),
         "POINTS_CAPACITY": str(10**9),
         "POINTS_PER_SECOND": str(10**9),
-        "DATABASE_URL": database_url,
+        "DATABASE_URL": url.set(username=peer.role or url.username).render_as_string(hide_password=False),
         "DATABASE_POOL_SIZE": "10",
         "JWT_SECRET": SECRET,
+        **peer.settings,
     }
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout
-        found = next((found for line in process.stdout if (found := re.search(r"http://\S+", line))), None)
-        assert found, f"{name} did not start"
-        server = Server(name, found[0], authorization, psutil.Process(process.pid))
-        yield server
-        server.client.close()
-    finally:
-        process.terminate()
-        process.communicate(timeout=20)
+    with tempfile.TemporaryFile("w+") as complaints:
+        process = subprocess.Popen(
+            peer.command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=complaints, text=True
+        )
+        try:
+            assert process.stdout
+            found = next((found for line in process.stdout if (found := re.search(r"http://\S+", line))), None)
+            if not found:
+                complaints.seek(0)
+                pytest.fail(f"{peer.name} did not start:\n{complaints.read()}", pytrace=False)
+            server = Server(peer, found[0], authorization, psutil.Process(process.pid))
+            yield server
+            server.client.close()
+        finally:
+            process.terminate()
+            process.communicate(timeout=20)
 
 
 def wait_until_idle(*processes: Server | PostgreSQL) -> None:

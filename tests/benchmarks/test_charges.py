@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from resolvers import service_token
 from tests.benchmarks.charging import BARE, CONNECTIONS, OURS, Account, Way, ways_to_charge
 from tests.benchmarks.conftest import tell
 from tests.benchmarks.measure import ROUNDS
+from tests.benchmarks.peers import GATEWAY
 from tests.benchmarks.report import circumstances, put, table
 from tests.benchmarks.servers import PostgreSQL, Server, running, wait_until_idle
 from tests.conftest import execute, fresh_database
@@ -80,8 +80,7 @@ def bank(server_url: str, template: str) -> Iterator[Bank]:
         [(folder,)] = asyncio.run(execute(url, "SHOW data_directory"))
         [(version,)] = asyncio.run(execute(url, "SHOW server_version"))
         token, viewer = asyncio.run(service(url))
-        gateway = [str(Path(sys.executable).with_name("clonegraph")), "serve", "--port", "0"]
-        with running("the gateway", *gateway, database_url=url, authorization=f"Bearer {token}") as server:
+        with running(GATEWAY, database_url=url, authorization=f"Bearer {token}") as server:
             yield Bank(url, PostgreSQL.of(Path(folder)), version, accounts, server, viewer)
 
 

@@ -1,11 +1,9 @@
 """A thousand subscriptions on one process: what each of them takes, and how fast all of them hear of a change."""
 
 import asyncio
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 from typing import Any, Final
 from uuid import UUID
@@ -16,6 +14,7 @@ import pytest
 from gateway.settings import Settings
 from gateway.tokens import Tokens
 from tests.benchmarks.conftest import tell
+from tests.benchmarks.peers import GATEWAY
 from tests.benchmarks.report import circumstances, put, table
 from tests.benchmarks.servers import SECRET, Server, running
 from tests.benchmarks.watchers import FanOut, Watchers
@@ -79,12 +78,11 @@ def test_a_thousand_subscribers_of_one_viewer_hear_of_a_change_within_a_second(
         "nobody signed in": [None] * WATCHERS,
         "as many people": [tokens.sign(each) for each in ids],
     }
-    gateway = [str(Path(sys.executable).with_name("clonegraph")), "serve", "--port", "0"]
     maya = f"Bearer {tokens.sign(CAST['maya'].id)}"
 
     measured = []
     for who, given in cases.items():
-        with running("the gateway", *gateway, database_url=url, authorization=maya) as server:
+        with running(GATEWAY, database_url=url, authorization=maya) as server:
             measured.append(asyncio.run(measure(server, who, given)))
 
     text = f"{circumstances(f'{WATCHERS:,} WebSockets, medians of {CHANGES} changes')}\n\n{report(measured)}"

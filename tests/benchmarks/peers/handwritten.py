@@ -1,15 +1,12 @@
 """The server to compare with: bare ASGI, and for each operation one statement whose answer is sent on as it comes."""
 
 import asyncio
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from db.engine import SERVER_SETTINGS, Database
@@ -17,7 +14,8 @@ from gateway import process
 from gateway.auth import Authenticator
 from gateway.settings import Settings
 from gateway.tokens import Tokens
-from tests.benchmarks import statements
+from tests.benchmarks.peers import statements
+from tests.benchmarks.peers.asgi import serve
 
 POOL_SIZE = 10
 
@@ -90,17 +88,6 @@ async def _body(receive: Receive) -> bytes:
             return bytes(body)
 
 
-def main() -> None:
-    """Serve the database of DATABASE_URL, and say where."""
-    settings = Settings.read()
-    listener = process.listen("127.0.0.1", 0)
-    app = Handwritten(str(settings.database_url), process.tokens(settings))
-    address = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-    with suppress(KeyboardInterrupt):
-        listener.listen()
-        print(f"Ready: {address}", file=sys.stdout, flush=True)  # noqa: T201
-        uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False)).run(sockets=[listener])
-
-
 if __name__ == "__main__":
-    main()
+    settings = Settings.read()
+    serve(Handwritten(str(settings.database_url), process.tokens(settings)))

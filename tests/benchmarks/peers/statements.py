@@ -27,7 +27,7 @@ SEES_STORE = """(
     store.owner_id = $1
     OR store.vector_id = ANY (ARRAY(SELECT vector_store_id FROM clones WHERE creator_id = $1))
 )"""
-SEES_DOCUMENT = "(document.owner_id IS NULL OR document.owner_id = $1)"
+SEES_DOCUMENT = "(document.owner_id IS NULL AND document.deleted_at IS NULL OR document.owner_id = $1)"
 READS_DOCUMENT = "(document.owner_id = $1 OR document.id IN (SELECT id FROM held_document))"
 
 
