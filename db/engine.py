@@ -232,9 +232,10 @@ class _Pool:
         """A connection, to be given back."""
         while self._kept:
             connection = self._kept.pop()
-            if not connection.is_closed():
-                return connection
-            await self.give_back(connection, is_sound=False)
+            with suppress(asyncpg.InterfaceError):  # the pool takes back by itself what was cut
+                if not connection.is_closed():
+                    return connection
+                await self.give_back(connection, is_sound=False)
         if self._pool is None:
             self._pool = asyncpg.create_pool(
                 self.url,

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import NoneType
 from typing import Any
 
+import orjson
 from cachetools import LRUCache
 from graphql import (
     DirectiveNode,
@@ -47,6 +48,8 @@ CHARACTERS_PER_POINT = 10
 
 KEPT_PRICES = 20
 """How many prices of a document are kept."""
+LONGEST_PRICED = 2_000
+"""Up to how many bytes variables may have for the price to be kept."""
 PRICED = (int, list, dict, NoneType)
 
 MOST_ERRORS = 10
@@ -85,9 +88,13 @@ class Document:
         Only numbers, truth values, and what holds others make a difference. So most operations are priced once.
         """
         values = {name: value for name, value in variables.coerced.items() if isinstance(value, PRICED)}
-        if any(isinstance(value, list | dict) for value in values.values()):
+        try:
+            text = orjson.dumps(values, default=repr, option=orjson.OPT_NON_STR_KEYS)
+        except orjson.JSONEncodeError:  # numbers too large for it
             return price(self.node, operation, variables)
-        key = (operation.name and operation.name.value, *values.items())
+        if len(text) > LONGEST_PRICED:
+            return price(self.node, operation, variables)
+        key = (operation.name and operation.name.value, text)
         found = self._prices.get(key)
         if found is None:
             found = self._prices[key] = price(self.node, operation, variables)

@@ -21,12 +21,14 @@ class Relation:
     column: the column of the target.
     many: whether a parent has a list of them.
     link: two columns of a table in between; the first holds parents' keys, the second values of `column`.
+    implied: whether who sees a parent sees all of its rows, so that they need not be asked one by one.
     """
 
     key: str
     column: Attribute
     many: bool
     link: tuple[Linked, Linked] | None = None
+    implied: bool = False
 
     @property
     def target(self) -> type[Row]:

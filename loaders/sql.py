@@ -86,7 +86,7 @@ def page_per_parent(relation: Relation, columns: Columns, kind: ViewerKind, form
     """A page for each of the parameter `keys`; the first value of each row is its key's position, from 1."""
     row, parents = relation.target, _parents(relation)
     child = _page(
-        row, columns, kind, form, [visible(row, kind)], belongs=relation.matches(parents.c.key), parents=parents
+        row, columns, kind, form, [_seen(relation, kind)], belongs=relation.matches(parents.c.key), parents=parents
     ).lateral("child")
     return compiled(select(parents.c.position, *child.c).select_from(parents.join(child, true())))
 
@@ -105,7 +105,7 @@ def count_per_parent(relation: Relation, kind: ViewerKind, form: PageForm) -> St
     row, parents = relation.target, _parents(relation)
     rows = (
         _matching(row, kind, form)
-        .where(visible(row, kind), relation.matches(parents.c.key))
+        .where(_seen(relation, kind), relation.matches(parents.c.key))
         .limit(_limit())
         .correlate(parents)
         .lateral("child")
@@ -187,6 +187,11 @@ def _along(row: type[Row], joined: Joined, kind: ViewerKind) -> LateralFromClaus
         .correlate(row.__table__)
         .lateral()
     )
+
+
+def _seen(relation: Relation, kind: ViewerKind) -> ColumnElement[bool]:
+    """Which of a parent's rows the viewer sees, who sees the parent."""
+    return true() if relation.implied else visible(relation.target, kind)
 
 
 def _parents(relation: Relation) -> TableValuedAlias:

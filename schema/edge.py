@@ -243,12 +243,14 @@ def edges(
     *,
     key: Attribute | None = None,
     link: tuple[Linked, Linked] | None = None,
+    implied: bool = False,
 ) -> Any:
     """A connection to the rows whose `column` is the parent's `key`, its id unless told.
 
     link: two columns of a table in between; parents' keys and values of `column`.
+    implied: whether who sees a parent sees all of its rows, so that they need not be asked one by one.
     """
-    relation = Relation(key.key if key is not None else "id", column, many=True, link=link)
+    relation = Relation(key.key if key is not None else "id", column, many=True, link=link, implied=implied)
     return ToMany(relation.target, relation, description)
 
 

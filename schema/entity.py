@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from inspect import cleandoc, get_annotations
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 import strawberry
@@ -36,10 +36,11 @@ def entity(row: type[db.Row]) -> Callable[[Shown], Shown]:
 
 def _own_fields(row: type[db.Row]) -> dict[str, Any]:
     """The fields that every entity has."""
+    beginning = f"{ids.prefix(row)}_"
 
     def id_(key: UUID) -> strawberry.ID:
         """The id, by which `node` finds this again."""
-        return strawberry.ID(ids.global_id(row, key))
+        return cast("strawberry.ID", beginning + key.hex)
 
     fields = {
         "id": computed(id_, row.id),

@@ -33,7 +33,9 @@ class Message(Node):
     created_at: datetime
 
     session = edge(db.Message.session_id, db.Session.id, "The session it belongs to.")
-    sources = edges(db.MessageSource.message_id, "The passages that the answer was drawn from, the best first.")
+    sources = edges(
+        db.MessageSource.message_id, "The passages that the answer was drawn from, the best first.", implied=True
+    )
     documents = edges(
         db.Document.id,
         "The documents that the answer was drawn from.",

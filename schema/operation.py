@@ -42,7 +42,9 @@ class Operation(Node):
 
     error = computed(error, db.Operation.error_code, db.Operation.error_message, db.Operation.is_retryable)
 
-    steps = edges(db.OperationStep.operation_id, "What there is to do: each file, the store, the assistant.")
+    steps = edges(
+        db.OperationStep.operation_id, "What there is to do: each file, the store, the assistant.", implied=True
+    )
     requested_by = edge(db.Operation.requested_by, db.User.id, "Who asked for it; null when it was a service.")
     clone = edge(db.Operation.clone_id, db.Clone.id, "The clone that it is for.")
     domain = edge(db.Operation.domain_id, db.Domain.id, "The domain that it is for.")

@@ -46,8 +46,8 @@ class Session(Node):
 
     user = edge(db.Session.user_id, db.User.id, "Who pays.")
     clone = edge(db.Session.clone_id, db.Clone.id, "Who answers.")
-    messages = edges(db.Message.session_id, "The messages, in the order they were written.")
-    replies = edges(db.Reply.session_id, "The clone's answers, also the one that it is writing.")
+    messages = edges(db.Message.session_id, "The messages, in the order they were written.", implied=True)
+    replies = edges(db.Reply.session_id, "The clone's answers, also the one that it is writing.", implied=True)
     credit_entries = edges(db.CreditEntry.session_id, "What the session cost, charge by charge.")
     creator_entries = edges(db.CreatorEntry.session_id, "What the clone earned in it, charge by charge.")
 

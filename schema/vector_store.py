@@ -43,7 +43,7 @@ class VectorStore(Node):
     expert = edge(db.VectorStore.expert_name, db.Expert.name, "The expert that the store is for, if it is an expert's.")
     owner = edge(db.VectorStore.owner_id, db.User.id, "Who owns the store; null when it is the platform's.")
     operations = edges(db.Operation.vector_store_id, "What was done at the provider about the store.")
-    files = edges(db.StoreFile.vector_store_id, "The files in the store, and how far each one is.")
+    files = edges(db.StoreFile.vector_store_id, "The files in the store, and how far each one is.", implied=True)
     documents = edges(
         db.Document.id,
         "The documents in the store.",

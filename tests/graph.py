@@ -6,6 +6,7 @@ from typing import Any
 from graphql import GraphQLEnumType, GraphQLField, GraphQLInputObjectType, GraphQLObjectType, get_named_type
 
 import db
+from loaders.relation import Relation
 from schema.edge import ToMany, ToOne
 from schema.field import Stored
 from schema.graph import core_schema
@@ -60,6 +61,11 @@ EDGES = [
     for name, field in object_type(entity).fields.items()
     if isinstance(definition(field), ToOne | ToMany)
 ]
+
+
+def relation_of(edge: Edge) -> Relation:
+    relation: Relation = definition(object_type(edge.type_name).fields[edge.name]).relation
+    return relation
 
 
 def stored_fields(entity: str) -> dict[str, Stored]:

@@ -4,11 +4,18 @@ import asyncio
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import func, select
 
+from db import Viewer
+from db.engine import Database
+from db.statement import compiled
+from loaders.columns import visible
+from resolvers.viewer import find_viewers
 from tests.conftest import execute
-from tests.graph import CONNECTIONS, EDGES, ENTITIES, Edge, row_of
+from tests.graph import CONNECTIONS, EDGES, ENTITIES, Edge, relation_of, row_of
 from tests.serving import CAST, Gateway
 
 ROLES = {
@@ -167,6 +174,14 @@ RULES = {
 CASES = [(entity, role) for entity in RULES for role in ROLES]
 
 
+async def people(url: str, key: UUID) -> list[Viewer]:
+    database = Database(url)
+    try:
+        return list((await find_viewers(database, [key])).values())
+    finally:
+        await database.close()
+
+
 @cache
 def ids_where(database_url: str, entity: str, condition: str, role: str) -> frozenset[str]:
     """The global ids of the rows for which a condition holds, as SQL sees it."""
@@ -250,6 +265,25 @@ def test_an_edge_leads_only_to_rows_that_exist_for_a_role(gateway: Gateway, edge
             assert found["totalCount"] == len(found["nodes"]) or len(found["nodes"]) == 100
         else:
             assert found is None or found["id"] in visible
+
+
+@pytest.mark.parametrize("role", [role for role in ROLES if ROLES[role]])
+@pytest.mark.parametrize("edge", [edge for edge in EDGES if relation_of(edge).implied], ids=str)
+def test_who_sees_a_row_sees_all_rows_that_are_implied(gateway: Gateway, edge: Edge, role: str) -> None:
+    relation, person = relation_of(edge), CAST[ROLES[role] or ""]
+    parent, child = row_of(edge.type_name), relation.target
+    (viewer,) = asyncio.run(people(gateway.database_url, person.id))
+    pairs = select(func.count()).select_from(parent).join(child, relation.matches(parent.__mapper__.columns["id"]))
+    statement = compiled(pairs.where(visible(parent, viewer.kind)))
+    hidden = compiled(pairs.where(visible(parent, viewer.kind), visible(child, viewer.kind).is_not(True)))
+
+    both, wrongly = (
+        asyncio.run(execute(gateway.database_url, each.text, *each.arguments({"viewer_id": person.id})))[0][0]
+        for each in (statement, hidden)
+    )
+
+    assert both or role not in ("creator", "admin")
+    assert wrongly == 0
 
 
 @pytest.mark.parametrize(
