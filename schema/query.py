@@ -32,7 +32,8 @@ async def _node(info: Info, id: Id) -> Any:  # noqa: A002 (the name of the argum
 async def _nodes(info: Info, ids: Ids) -> Any:
     if len(ids) > MOST_NODES:
         raise BadInput(f"Ask for {MOST_NODES} nodes at a time; these were {len(ids)}.")
-    return await gather(*(_fetch(info, *parse(each)) for each in ids))
+    wanted = [parse(each) for each in ids]
+    return await gather(*(_fetch(info, row, key) for row, key in wanted))
 
 
 async def _fetch(info: Info, row: type[db.Row], key: UUID) -> Any:
