@@ -8,6 +8,8 @@ CHAOS_SECONDS ?= 60
 CHAOS_OPERATIONS ?= 50
 MONEY_STEPS ?= 2000
 MONEY_SEED ?= $(shell date +%s)
+FUZZ_OPERATIONS ?= 5000
+FUZZ_SEED ?= $(shell date +%s)
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
@@ -17,7 +19,7 @@ COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.1
 CLIENTS := tests/clients/node_modules/.package-lock.json
 PEER_SERVERS := tests/benchmarks/peers/node_modules/.package-lock.json
 
-.PHONY: demo test check bench chaos money explorer clients peers lock help
+.PHONY: demo test check bench chaos money fuzz explorer clients peers lock help
 
 help:  ## What there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,6 +47,9 @@ chaos: $(INSTALLED)  ## Kill servers and workers at random, and count every cred
 
 money: $(INSTALLED)  ## Do whatever can be done with credits, and hold it against a model (MONEY_STEPS=2000 MONEY_SEED=)
 	@MONEY_STEPS=$(MONEY_STEPS) MONEY_SEED=$(MONEY_SEED) $(BIN)/pytest --numprocesses 0 -q tests/test_money_property.py
+
+fuzz: $(INSTALLED)  ## Ask whatever can be asked, of a plan and of graphql-core (FUZZ_OPERATIONS=5000 FUZZ_SEED=)
+	@FUZZ_OPERATIONS=$(FUZZ_OPERATIONS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/pytest --numprocesses 0 -q tests/test_engine_generated.py
 
 explorer: $(EXPLORER)  ## Build the explorer
 

@@ -303,7 +303,7 @@ class Writer:
 
     def value(self, of: GraphQLArgument | GraphQLInputField, name: str, about: str, *, vary: bool = True) -> Any:
         """The value of an argument or of a field of an input, or a variable for it."""
-        about = {"cloneId": "Clone", "domainId": "Domain", "domain": "Domain"}.get(name, about)
+        about = "Domain" if name == "domain" else about
         if vary and self.chance(4):
             is_nullable = not _is_required(of) and isinstance(of.type, GraphQLNonNull) and self.mistake(2)
             return self.variable(get_nullable_type(of.type) if is_nullable else of.type, name, about)
@@ -332,7 +332,7 @@ class Writer:
             item = GraphQLArgument(of.of_type)
             return [self.value(item, name, about, vary=vary and name != "ids") for _ in range(self.number(0, 2))]
         if isinstance(of, GraphQLInputObjectType):
-            return self.input(of, vary=vary)
+            return self.input(of, about, vary=vary)
         if isinstance(of, GraphQLEnumType):
             return Word(self.one_of(list(of.values)))
         return self.scalar(of.name, name, about)
@@ -347,14 +347,13 @@ class Writer:
             return "nonsense" if self.mistake(30) else self.one_of(self.known.cursors[about])
         return self.one_of(SCALARS[of])
 
-    def input(self, of: GraphQLInputObjectType, *, vary: bool) -> dict[str, Any]:
-        about = of.name.removesuffix("Filter")
+    def input(self, of: GraphQLInputObjectType, about: str, *, vary: bool) -> dict[str, Any]:
+        about = of.name.removesuffix("Filter") if of.name.removesuffix("Filter") in ENTITIES else about
         required = [name for name, each in of.fields.items() if _is_required(each)]
         rest = [name for name in of.fields if name not in required]
-        most = 1 if of.is_one_of else min(2, len(rest))
-        chosen = [self.one_of(rest) for _ in range(self.number(1 if of.is_one_of else 0, most))] if rest else []
+        chosen = [self.one_of(rest) for _ in range(self.number(0, min(2, len(rest))))]
         names = dict.fromkeys([*required, *chosen])
-        return {name: self.value(of.fields[name], name, about, vary=vary and not of.is_one_of) for name in names}
+        return {name: self.value(of.fields[name], name, about, vary=vary) for name in names}
 
     def id(self, about: str) -> str:
         if self.mistake(20):
