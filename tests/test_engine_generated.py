@@ -11,6 +11,7 @@ from contextlib import nullcontext
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+from db import Row
 from gateway.engine.way import Way
 from tests.conftest import fresh_database
 from tests.engines import engines
@@ -19,6 +20,9 @@ from tests.money import service_headers
 
 OPERATIONS = int(os.environ.get("FUZZ_OPERATIONS", "200"))
 SEED = int(os.environ.get("FUZZ_SEED", "7"))
+
+COLUMNS = [each for row in Row.__subclasses__() for each in row.__mapper__.columns.items()]
+PRIVATE = {name for name, column in COLUMNS if column.info.get("private")}
 
 
 def report(ways: Counter[tuple[Way | None, bool]]) -> str:
@@ -32,6 +36,7 @@ def test_a_plan_answers_whatever_is_asked_as_graphql_core_does(
     server_url: str, template: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ways: Counter[tuple[Way | None, bool]] = Counter()
+    unplanned: set[str] = set()
 
     with fresh_database(server_url, template) as url, engines(url, headers={"service": service_headers(url)}) as both:
 
@@ -49,6 +54,7 @@ def test_a_plan_answers_whatever_is_asked_as_graphql_core_does(
             for asking in operation.askings:
                 found = both.ask(operation.query, as_=asking.as_, **asking.variables)
                 ways[found.way, bool(found.codes)] += 1
+                unplanned.update(found.reasons if found.way is Way.GRAPHQL_CORE else ())
 
         try:
             compare()
@@ -60,6 +66,10 @@ def test_a_plan_answers_whatever_is_asked_as_graphql_core_does(
                 print(report(ways))  # noqa: T201 (what was really asked)
 
     well = sum(times for (_, is_wrong), times in ways.items() if not is_wrong)
-    assert ways[Way.PLAN, False] > 0.95 * well
     assert well > 0.7 * ways.total()
+    assert ways[Way.PLAN, False] > 0.9 * well
+    assert ways[Way.ANOMALY, False] == 0
     assert ways[Way.ANOMALY, True] > 0
+    assert (
+        unplanned <= PRIVATE
+    )  # to a kind of viewer that can never read them, which is an error wherever there is a row
