@@ -284,12 +284,12 @@ def test_a_plan_larger_than_all_room_is_made_and_not_kept(monkeypatch: pytest.Mo
 
 def test_what_a_plan_fetched_is_not_fetched_again_when_something_is_wrong(both: Engines) -> None:
     query = """query Q($n: Int! = 5) { clones(first: 9) { nodes { name sessions(first: 2) { nodes { id } totalCount }
-        experts(first: 2) { count(limit: $n) { value } nodes { name } } } } }"""
+        experts(first: 2) { nodes { name assistants { nodes { assistantId } } } count(limit: $n) { value } } } } }"""
 
     well, wrong = both.ask(query, as_="grace"), both.ask(query, as_="grace", n=-1)
 
     assert (well.way, wrong.way) == (Way.PLAN, Way.ANOMALY)
-    assert len(wrong.answer.statements) < len(well.answer.statements)  # as nothing is counted
+    assert len(wrong.answer.statements) < len(well.answer.statements)  # as the count is not taken
 
 
 def test_nodes_and_edges_and_page_info_take_one_statement(both: Engines) -> None:
