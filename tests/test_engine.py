@@ -380,6 +380,16 @@ def test_a_cursor_leads_on_from_its_own_row(both: Engines) -> None:
         assert edge["node"] == everything["nodes"][number]
 
 
+def test_a_row_that_the_viewer_cannot_see_is_null_and_others_are_there(both: Engines) -> None:
+    query = """{ sessions(first: 100) { nodes { clone { name domain { name } } c: clone { sessions(first: 1) { nodes {
+        id } } } } } }"""
+
+    for person in ("aiko", "luca"):
+        nodes = both.ask(query, as_=person).data["sessions"]["nodes"]
+        assert {node["clone"] is None for node in nodes} == {True, False}
+        assert all((node["clone"] is None) == (node["c"] is None) for node in nodes)
+
+
 # What is wrong
 
 
