@@ -2,8 +2,8 @@
 
 A plan knows how things go well. Whatever does not go well, an error as well as a null where none may be, is found out
 once more by graphql-core, which then says exactly what the specification wants. It asks the same loaders, which
-remember what they found and what failed: nothing is done twice, and nothing fetched again but what came along with other
-rows.
+remember what they found and what failed: nothing is done twice, and nothing fetched again but what came along with
+other rows.
 """
 
 from inspect import isawaitable
