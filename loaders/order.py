@@ -22,6 +22,7 @@ from loaders.columns import SEARCH_RANK, readable
 from loaders.errors import BadCursor
 
 CURSOR_VERSION = 1
+URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,10 @@ def _value(name: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return bindparam(name, type_=column.type)
 
 
-def encode_cursor(digest: str, place: Place) -> str:
+def encode_cursor(digest: str, place: Sequence[Any]) -> str:
     """A cursor for a place in the list with this digest (of filter and order)."""
     text = orjson.dumps([CURSOR_VERSION, digest, *place], default=str)
-    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
+    return binascii.b2a_base64(text, newline=False).translate(URL_SAFE, b"=").decode()
 
 
 def decode_cursor(cursor: str, digest: str, row: type[Row], order: Order) -> Place:

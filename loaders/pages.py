@@ -1,6 +1,7 @@
 """Pages of a connection: what was asked for, and what came back."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
 from typing import Any
@@ -98,24 +99,22 @@ class PageRequest:
         }
 
 
-@dataclass
+@dataclass(slots=True)
 class Page:
-    """The rows of one page, in the order of the list."""
+    """The rows of one page, in the order of the list.
+
+    has_more: whether the list goes on in the direction it was walked.
+    """
 
     request: PageRequest
-    fetched: list[Record] = field(default_factory=list)
-    """As they came: at most one more than asked for, and from the end when the page is taken from the end."""
+    nodes: Sequence[Record] = ()
+    has_more: bool = False
 
-    @cached_property
-    def nodes(self) -> list[Record]:
-        """The rows."""
-        rows = self.fetched[: self.request.size]
-        return rows[::-1] if self.request.backward else rows
-
-    @property
-    def has_more(self) -> bool:
-        """Whether the list goes on in the direction it was walked."""
-        return len(self.fetched) > self.request.size
+    @classmethod
+    def of(cls, request: PageRequest, fetched: Sequence[Record]) -> "Page":
+        """The page of rows as they came: at most one more than asked for, and from the end if taken from there."""
+        nodes = fetched[: request.size]
+        return cls(request, nodes[::-1] if request.backward else nodes, len(fetched) > request.size)
 
     @property
     def has_next_page(self) -> bool:
@@ -139,7 +138,7 @@ class Page:
 
     def cursor(self, row: Record) -> str:
         """The place of one of the rows."""
-        return encode_cursor(self.request.digest, tuple(row[key.name] for key in self.request.order))
+        return encode_cursor(self.request.digest, [row[key.name] for key in self.request.order])
 
 
 def bounded(what: str, words: str) -> str:

@@ -8,6 +8,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Hashable, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, Generic, TypeVar
 
 from aiodataloader import DataLoader
@@ -27,6 +29,8 @@ Of = Relation | type[Row]
 
 ALL: Final = "all"
 """The key of a list that has no parent."""
+POSITION: Final = itemgetter(0)
+"""Of a row in a page, its key's position, from 1."""
 
 
 class Loader(ABC, Generic[Value]):
@@ -103,10 +107,11 @@ class PageLoader(Loader[Page]):
 
     async def fetch_map(self, keys: Sequence[Any]) -> Mapping[Any, Page]:
         """The page of each key. The database gives the rows parent by parent, in order."""
-        pages = [Page(self.request) for _ in keys]
-        for row in await self.fetch(self.statement, keys=keys, **self.request.values):
-            pages[row["position"] - 1].fetched.append(row)
-        return dict(zip(keys, pages, strict=True))
+        pages = dict.fromkeys(keys, Page(self.request))
+        rows = await self.fetch(self.statement, keys=keys, **self.request.values)
+        for position, of_key in groupby(rows, POSITION):
+            pages[keys[position - 1]] = Page.of(self.request, list(of_key))
+        return pages
 
 
 class ListLoader(Loader[Page]):
@@ -121,7 +126,7 @@ class ListLoader(Loader[Page]):
 
     async def fetch_map(self, keys: Sequence[Any]) -> Mapping[Any, Page]:
         """The page."""
-        return {ALL: Page(self.request, await self.fetch(self.statement, **self.request.values))}
+        return {ALL: Page.of(self.request, await self.fetch(self.statement, **self.request.values))}
 
 
 class CountLoader(Loader[int]):

@@ -1,6 +1,6 @@
 """The planner: from an operation to its plan. It looks at each field once, and chooses how its values come about."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,19 +25,8 @@ from graphql.execution.values import VariableValues, get_argument_values
 from strawberry.types.arguments import convert_arguments
 
 from db import ViewerKind
-from gateway.engine.assembly import Assembly
-from gateway.engine.connections import (
-    ConnectionField,
-    ConnectionPlan,
-    Count,
-    TotalCount,
-    show_cursor,
-    show_edges,
-    show_node,
-    show_nodes,
-    show_page_info,
-    show_typename,
-)
+from gateway.engine.assembly import Assembly, ConnectionAssembly, EdgeText, ObjectText
+from gateway.engine.connections import ConnectionField, Count, Counting, TotalCount
 from gateway.engine.leaves import converter
 from gateway.engine.plan import (
     AbstractValue,
@@ -63,6 +52,8 @@ from schema.selection import name_of, object_type, selected_columns, selected_fi
 
 KEPT_REQUESTS = 50
 """How many page requests a field keeps, by the values of its variables."""
+Select = Callable[[GraphQLField, list[FieldNode]], int]
+"""Makes a plan for the rows of a connection, as a field and its nodes select them; gives its number."""
 
 
 class Unplanned(Exception):
@@ -208,49 +199,60 @@ class Planner:
 
     def _connection(self, edge: ToMany, definition: GraphQLField, nodes: list[FieldNode]) -> ConnectionField:
         of = object_type(definition.type)
-        plan = ConnectionPlan()
+        assembly, rows, counts, joined = ConnectionAssembly(), list[ObjectPlan](), list[Counting](), list[Joined]()
+
+        def select(definition: GraphQLField, selected: list[FieldNode]) -> int:
+            rows.append(self._object(object_type(definition.type), selected, joined))
+            return len(rows) - 1
+
         for key, selected in selected_fields(self, nodes, of, by_key=True).items():
-            plan.keys.append(key)
             name = name_of(selected[0])
             match name:
                 case "__typename":
-                    plan.shows[key] = show_typename(of.name)
+                    assembly.constant(key, of.name)
                 case "nodes":
-                    plan.shows[key] = show_nodes(self._add(plan, of.fields[name], selected))
+                    assembly.nodes(key, select(of.fields[name], selected))
                 case "edges":
-                    plan.shows[key] = self._edges(plan, of.fields[name], selected)
+                    assembly.edges(key, self._edge(of.fields[name], selected, select))
                 case "pageInfo":
-                    plan.shows[key] = show_page_info(self._names(of.fields[name], selected))
+                    assembly.add(key, str(self._page_info(of.fields[name], selected)))
                 case "count":
                     arguments = self._arguments(of.fields[name], selected[0])
-                    plan.counts[key] = Count(arguments, self._names(of.fields[name], selected))
+                    counts.append(Count(arguments, self._names(of.fields[name], selected)))
+                    assembly.loaded(key)
                 case "totalCount":
-                    plan.counts[key] = TotalCount()
+                    counts.append(TotalCount())
+                    assembly.loaded(key)
                 case _:
                     raise Unplanned(name)
         selection = PageSelection.read(self, nodes, of)
         if selection.node is not None:
-            selection = replace(selection, node=(*selection.node, *plan.joined))
-        return ConnectionField(edge, self._request(edge, definition, nodes[0]), selection, plan)
+            selection = replace(selection, node=(*selection.node, *joined))
+        request = self._request(edge, definition, nodes[0])
+        return ConnectionField(edge, request, selection, rows, counts, assembly.function(len(rows)))
 
-    def _edges(self, plan: ConnectionPlan, definition: GraphQLField, nodes: list[FieldNode]) -> Any:
-        of, fields = object_type(definition.type), dict[str, Any]()
+    def _edge(self, definition: GraphQLField, nodes: list[FieldNode], select: Select) -> EdgeText:
+        of, edge = object_type(definition.type), EdgeText()
         for key, selected in selected_fields(self, nodes, of, by_key=True).items():
             match name_of(selected[0]):
                 case "__typename":
-                    fields[key] = show_typename(of.name)
+                    edge.constant(key, of.name)
                 case "cursor":
-                    fields[key] = show_cursor
+                    edge.cursor(key)
                 case "node":
-                    fields[key] = show_node(self._add(plan, of.fields["node"], selected))
+                    edge.node(key, select(of.fields["node"], selected))
                 case name:
                     raise Unplanned(name)
-        return show_edges(fields)
+        return edge
 
-    def _add(self, plan: ConnectionPlan, definition: GraphQLField, nodes: list[FieldNode]) -> int:
-        """Add a plan for the rows of a connection; its number."""
-        plan.rows.append(self._object(object_type(definition.type), nodes, plan.joined))
-        return len(plan.rows) - 1
+    def _page_info(self, definition: GraphQLField, nodes: list[FieldNode]) -> ObjectText:
+        of, page_info = object_type(definition.type), ObjectText()
+        for key, name in self._names(definition, nodes).items():
+            if name == "__typename":
+                page_info.constant(key, of.name)
+            else:
+                page_info.add(key, f"page.{of.fields[name].extensions['strawberry-definition'].python_name}")
+        return page_info
 
     def _names(self, definition: GraphQLField, nodes: list[FieldNode]) -> dict[str, str]:
         """The names of what is selected of an object of leaves, by key."""
