@@ -1,10 +1,21 @@
 """Vector stores: where the provider keeps documents for search, and the state of each file in them."""
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SQLColumnExpression, UniqueConstraint, exists, text
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    SQLColumnExpression,
+    UniqueConstraint,
+    any_,
+    exists,
+    func,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.orm import Mapped, aliased
 
 from db.base import (
@@ -143,9 +154,16 @@ class StoreFile(Row):
 
 
 def sees_store(store_id: SQLColumnExpression[UUID]) -> Condition:
-    """Whether the viewer, a creator, sees the vector store with this id. Conditions on other rows are made of it."""
-    store: Any = aliased(VectorStore)
-    return exists().where(store.id == store_id, (store.owner_id == VIEWER_ID) | _own_clone_uses(store.vector_id))
+    """Whether the viewer, a creator, sees the vector store with this id. Conditions on other rows are made of it.
+
+    The stores are looked up once for a statement, as an array: the files of a document or of a store are many.
+    """
+    own, used, mine = aliased(VectorStore), aliased(VectorStore), aliased(Clone)
+    stores = union_all(
+        select(own.id).where(own.owner_id == VIEWER_ID),
+        select(used.id).join(mine, mine.vector_store_id == used.vector_id).where(mine.creator_id == VIEWER_ID),
+    )
+    return store_id == any_(func.array(stores.scalar_subquery()))
 
 
 def _own_clone_uses(vector_id: SQLColumnExpression[str]) -> Condition:
