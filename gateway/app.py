@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
+from starlette.types import Receive, Scope, Send
 
 from db.engine import Database
 from db.storage import Storage
@@ -24,6 +25,7 @@ from gateway.health import Health
 from gateway.operation import Executor
 from gateway.persisted import PersistedDocuments
 from gateway.points import choose_points
+from gateway.request import HTTPRequest
 from gateway.security import SecurityHeaders, cross_origin
 from gateway.settings import Settings
 from gateway.sockets import Sockets
@@ -83,13 +85,6 @@ def create_app(
     websocket = WebSocketEndpoint(deliveries, sockets, settings)
     stream = StreamEndpoint(endpoint, deliveries, sockets)
 
-    async def graphql(request: Request) -> Response:
-        if settings.explorer and _is_person(request):
-            return await explorer.page(request)
-        if wants_stream(request.headers.get("accept", "")):
-            return await stream(request)
-        return await endpoint(request)
-
     async def schema_text(request: Request) -> Response:
         return PlainTextResponse(_schema_text())
 
@@ -118,7 +113,7 @@ def create_app(
 
     app = Starlette(
         routes=[
-            Route("/graphql", graphql, methods=METHODS),
+            Route("/graphql", GraphQLRoute(explorer if settings.explorer else None, stream, endpoint), methods=METHODS),
             WebSocketRoute("/graphql", websocket.__call__),
             Route("/graphql/stream", stream.__call__, methods=METHODS),
             *([Route("/schema.graphql", schema_text)] if settings.introspection else ()),
@@ -134,6 +129,26 @@ def create_app(
     app.state.worker = worker
     app.state.sockets = sockets
     return app
+
+
+class GraphQLRoute:
+    """`/graphql`: the explorer for people, and what they asked for to programs. explorer: None where there is none."""
+
+    def __init__(self, explorer: Explorer | None, stream: StreamEndpoint, endpoint: GraphQLEndpoint) -> None:
+        self.explorer = explorer
+        self.stream = stream
+        self.endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        request = HTTPRequest(scope, receive, send)
+        if self.explorer and _is_person(request):
+            response = await self.explorer.page(request)
+        elif wants_stream(request.headers.get("accept", "")):
+            response = await self.stream(request)
+        else:
+            response = await self.endpoint(request)
+        await response(scope, receive, send)
 
 
 PARAMETERS = {"query", "documentId", "extensions"}

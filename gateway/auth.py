@@ -55,8 +55,7 @@ class Authenticator:
 
         said: what a socket's first message says, named like headers. It counts for more than they do.
         """
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(connection.headers.raw)}
-        headers.update(said or {})
+        headers = {**connection.headers, **said} if said else connection.headers
         name = headers.get("graphql-client-name") or headers.get("apollographql-client-name")
         version = headers.get("graphql-client-version") or headers.get("apollographql-client-version")
         identity = await self.identify(headers.get("authorization"))
