@@ -4,7 +4,7 @@ Where a peer has other names, it is asked with aliases. Ids, words and times are
 not at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,16 +18,25 @@ class Dialect:
     """How a server wants to be asked. texts: the operations that it has other words for, by their names.
 
     uuids: whether its ids are UUIDs, without the prefix of ours. pages: whether its lists are connections.
+    loses_nulls: whether paging by a column ends where its values do, as if there were no rows without one.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     uuids: bool = False
     pages: bool = True
+    loses_nulls: bool = False
 
     def translate(self, operation: Operation) -> Operation:
         """The same operation in this dialect."""
         variables = tuple(map(_uuids, operation.variables)) if self.uuids else operation.variables
         return replace(operation, text=self.texts.get(operation.name, operation.text), variables=variables)
+
+    def page(self, answer: Any, before: int, size: int) -> tuple[Sequence[Any], Any]:
+        """The rows of one page, and after what the next one begins, or None. before: how many rows came before it."""
+        (listed,) = answer["data"].values()
+        if self.pages:
+            return listed["nodes"], listed["pageInfo"]["endCursor"] if listed["pageInfo"]["hasNextPage"] else None
+        return listed, before + size if len(listed) == size else None
 
 
 def _uuids(variables: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +90,7 @@ UUIDS: Final = Dialect(uuids=True)
 
 POSTGRAPHILE: Final = Dialect(
     uuids=True,
+    loses_nulls=True,
     texts={
         "Point": """
             query Point($id: UUID!) {
@@ -160,6 +170,13 @@ POSTGRAPHILE: Final = Dialect(
                 {PAGE_INFO}
               }}
             }}""",
+        "Paged": f"""
+            query Paged($first: Int!, $after: Cursor) {{
+              clones: allClones(first: $first, after: $after, orderBy: [AVERAGE_RATING_ASC, PRIMARY_KEY_ASC]) {{
+                nodes {{ id: rowId name averageRating creator: userProfileByCreatorId {{ fullName }} }}
+                {PAGE_INFO}
+              }}
+            }}""",
     },
 )
 
@@ -206,6 +223,12 @@ LISTS: Final = Dialect(
                 }
               }
             }""",
+        "Paged": """
+            query Paged($first: Int!, $after: Int! = 0) {
+              clones(first: $first, skip: $after, orderBy: "average_rating") {
+                id name averageRating creator { fullName }
+              }
+            }""",
     },
 )
-"""Of a server without connections."""
+"""Of a server without connections: a page begins after so many rows."""

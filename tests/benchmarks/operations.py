@@ -1,4 +1,4 @@
-"""The operations that are measured: four shapes of what clients ask for, each asked by a creator with a token.
+"""The operations that are measured: five shapes of what clients ask for, each asked by a creator with a token.
 
 Every list is a connection, and asks where its page ends. What a page may hold bounds the wide operation: elsewhere
 such a list is measured with 500 rows, here it has the 100 that a page of ours may have.
@@ -16,7 +16,7 @@ from tests.serving import CAST
 
 VIEWER = CAST["maya"]
 ADMIN = CAST["grace"]
-OPERATIONS = ("Point", "Nested", "Wide", "Deep")
+OPERATIONS = ("Point", "Nested", "Wide", "Deep", "Paged")
 
 PAGE_INFO = "pageInfo { hasNextPage endCursor }"
 
@@ -78,14 +78,27 @@ query Deep($people: [ID!]!) {{
   }}
 }}"""
 
+PAGED = f"""
+query Paged($first: Int!, $after: String) {{
+  clones(first: $first, after: $after, orderBy: [{{ field: AVERAGE_RATING }}]) {{
+    nodes {{ id name averageRating creator {{ fullName }} }}
+    {PAGE_INFO}
+  }}
+}}"""
+"""Many clones have no rating, and come last."""
+
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation, and the variables that clients send with it in turn."""
+    """An operation, and the variables that clients send with it in turn.
+
+    paged: whether these are those of a first page, and clients send the cursors of all pages in turn.
+    """
 
     name: str
     text: str
     variables: tuple[dict[str, Any], ...]
+    paged: bool = False
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -102,7 +115,7 @@ def nested(first: int) -> Operation:
 
 
 async def operations(url: str) -> list[Operation]:
-    """The four, over the rows of this database."""
+    """The five, over the rows of this database."""
     clones = [global_id(db.Clone, key) for key in await _keys(url, SOME_CLONES)]
     people = [global_id(db.User, key) for key in await _keys(url, FAITHFUL_PEOPLE)]
     return [
@@ -110,6 +123,7 @@ async def operations(url: str) -> list[Operation]:
         nested(20),
         Operation("Wide", WIDE, ({"first": LARGEST_PAGE},)),
         Operation("Deep", DEEP, ({"people": people},)),
+        Operation("Paged", PAGED, ({"first": 50},), paged=True),
     ]
 
 

@@ -33,6 +33,16 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What there is to say of a server, however it is asked. paged_rows: how many rows paging reaches."""
+
+    name: str
+    megabytes_at_rest: float
+    megabytes_after_load: float
+    paged_rows: int
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that was measured. The answers stand in the order of the operations."""
 
@@ -44,8 +54,7 @@ class Report:
     growth: list[Cell]
     answers: list[Answer]
     grown_answers: list[Answer]
-    megabytes_at_rest: float
-    megabytes_after_load: float
+    servers: list[Facts]
 
     def __str__(self) -> str:
         parts = [self._circumstances()]
@@ -59,7 +68,7 @@ class Report:
         parts += [f"An answer of {OURS}:", self._answers(), "Each of them:", self._costs()]
         if self.growth:
             parts += ["The nested operation with more and more clones, over one connection:", self._growth()]
-        return "\n\n".join([*parts, self._memory()])
+        return "\n\n".join([*parts, "Each server:", self._servers()])
 
     def write(self) -> None:
         """Put the tables into the page, in the place of the last ones."""
@@ -70,9 +79,18 @@ class Report:
             f"PostgreSQL {self.postgresql}, {self.rows:,} rows of demo data, medians of {ROUNDS} rounds"
         )
 
-    def _memory(self) -> str:
-        before, after = self.megabytes_at_rest, self.megabytes_after_load
-        return f"Memory of {OURS}: {before:.0f} MB before the first request, {after:.0f} MB after the last one."
+    def _servers(self) -> str:
+        reachable = {each.name: each.paged_rows for each in self.servers}
+        lines = [
+            [
+                each.name,
+                f"{each.megabytes_at_rest:.0f}",
+                f"{each.megabytes_after_load:.0f}",
+                f"{each.paged_rows:,} of {reachable[BASELINES.get(each.name, each.name)]:,}",
+            ]
+            for each in self.servers
+        ]
+        return table(["server", "MB before the load", "MB after it", "rows reached by paging"], lines)
 
     def _multiples(self, of: Callable[[Cell, str, str], float]) -> str:
         """What `of` says of the gateway and each peer, for each cell."""

@@ -5,9 +5,9 @@ import re
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,14 @@ ROOT: Final = Path(__file__).parents[2]
 SECRET: Final = "a secret for the benchmark, long enough"  # noqa: S105 (tokens of the demo, on this machine)
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page of a list: the request for it, and its rows."""
+
+    request: dict[str, Any]
+    rows: Sequence[Any]
+
+
 @dataclass
 class Server:
     """A peer in a process of its own, and a token for it."""
@@ -32,6 +40,7 @@ class Server:
     address: str
     authorization: str
     process: psutil.Process
+    _pages: dict[str, list[Page]] = field(default_factory=dict, init=False)
 
     @property
     def name(self) -> str:
@@ -59,7 +68,23 @@ class Server:
 
     def requests(self, operation: Operation) -> list[dict[str, Any]]:
         """The bodies of the requests that clients send in turn."""
+        if operation.paged:
+            return [page.request for page in self.pages(operation)]
         return self.peer.dialect.translate(operation).requests
+
+    def pages(self, operation: Operation) -> list[Page]:
+        """All pages of a list, each fetched where the one before it ended."""
+        if operation.name not in self._pages:
+            (request,) = self.peer.dialect.translate(operation).requests
+            first, pages, after = request["variables"], list[Page](), None
+            while after is not None or not pages:
+                variables = first if after is None else {**first, "after": after}
+                before = sum(len(page.rows) for page in pages)
+                asked = {**request, "variables": variables}
+                rows, after = self.peer.dialect.page(self.ask(asked), before, first["first"])
+                pages.append(Page(asked, rows))
+            self._pages[operation.name] = pages
+        return self._pages[operation.name]
 
     def ask(self, request: dict[str, Any]) -> Any:
         """The answer to a request."""

@@ -1,4 +1,4 @@
-"""Four operations, on the gateway and on its peers: first the same answers, then what they cost."""
+"""Five operations, on the gateway and on its peers: first the same answers, then what they cost."""
 
 import shutil
 from typing import Any
@@ -9,7 +9,7 @@ from tests.benchmarks.conftest import LargeDatabase, Selection, tell
 from tests.benchmarks.dialects import comparable
 from tests.benchmarks.measure import measure, warm_up
 from tests.benchmarks.operations import NOTHING, VIEWER, Operation, nested
-from tests.benchmarks.report import BASELINES, OURS, THEIRS, Answer, Report
+from tests.benchmarks.report import BASELINES, OURS, THEIRS, Answer, Facts, Report
 from tests.benchmarks.servers import Server
 from tests.serving import serving
 
@@ -24,12 +24,30 @@ def test_all_servers_give_the_same_answers(servers: list[Server], measured: list
     for other in servers:
         dialect = other.peer.dialect
         our = ours[other.peer.viewer]
-        for operation in [*measured, *map(nested, GROWTH)]:
+        for operation in [each for each in [*measured, *map(nested, GROWTH)] if not each.paged]:
             for our_request, request in zip(our.requests(operation), other.requests(operation), strict=True):
                 our_answer, answer = our.ask(our_request), other.ask(request)
 
                 assert "errors" not in our_answer
                 assert comparable(answer, pages=True) == comparable(our_answer, pages=dialect.pages), other.name
+
+
+def test_paging_reaches_each_row_once_and_in_the_order_of_the_others(
+    servers: list[Server], measured: list[Operation]
+) -> None:
+    ours = {server.peer.viewer: server for server in servers if server.name not in BASELINES}
+    for operation in [each for each in measured if each.paged]:
+        for server in servers:
+            our = ours[server.peer.viewer]
+            all_rows, rows = (
+                [comparable(row, pages=True) for page in each.pages(operation) for row in page.rows]
+                for each in (our, server)
+            )
+            (counted,) = our.ask({"query": "{ clones(first: 0) { totalCount } }"})["data"].values()
+
+            assert len({row["id"] for row in all_rows}) == len(all_rows) == counted["totalCount"]
+            assert rows == all_rows[: len(rows)], server.name
+            assert (len(rows) < len(all_rows)) == server.peer.dialect.loses_nulls, server.name
 
 
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk: apt-get install wrk")
@@ -43,7 +61,7 @@ def test_no_request_fails_under_load(
     ours = servers[0]
     ours_and_theirs = [each for each in servers if each.name in (OURS, THEIRS)]
     grown = [nested(first) for first in GROWTH] if selection.complete else []
-    at_rest = ours.megabytes
+    at_rest = [server.megabytes for server in servers]
 
     failures = warm_up(servers, measured, max(CONNECTIONS))
     cells = measure(servers, database.postgresql, [(each, number) for each in measured for number in CONNECTIONS])
@@ -58,8 +76,10 @@ def test_no_request_fails_under_load(
         growth=growth,
         answers=answers(database.url, measured),
         grown_answers=answers(database.url, grown),
-        megabytes_at_rest=at_rest,
-        megabytes_after_load=ours.megabytes,
+        servers=[
+            Facts(server.name, megabytes, server.megabytes, paged_rows(server, measured))
+            for server, megabytes in zip(servers, at_rest, strict=True)
+        ],
     )
     if selection.complete:
         report.write()
@@ -75,6 +95,11 @@ def answers(url: str, operations: list[Operation]) -> list[Answer]:
             for each in operations
             for answer in [gateway.ask(each.text, as_=VIEWER.key, **each.variables[0])]
         ]
+
+
+def paged_rows(server: Server, operations: list[Operation]) -> int:
+    """How many rows a server gives to those who page through their list."""
+    return sum(len(page.rows) for each in operations if each.paged for page in server.pages(each))
 
 
 def values(data: Any) -> int:

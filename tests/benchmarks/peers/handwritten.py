@@ -1,7 +1,9 @@
 """The server to compare with: bare ASGI, and for each operation one statement whose answer is sent on as it comes."""
 
 import asyncio
+import base64
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -24,13 +26,23 @@ def _key(id_: str) -> UUID:
     return UUID(id_.rpartition("_")[2])
 
 
-OPERATIONS: dict[str, tuple[str, Callable[[dict[str, Any]], Any]]] = {
-    "Point": (statements.POINT, lambda variables: _key(variables["id"])),
-    "Nested": (statements.NESTED, lambda variables: variables["first"]),
-    "Wide": (statements.WIDE, lambda variables: variables["first"]),
-    "Deep": (statements.DEEP, lambda variables: [_key(each) for each in variables["people"]]),
+def _page(variables: dict[str, Any]) -> tuple[Any, ...]:
+    if "after" not in variables:
+        return statements.PAGED, variables["first"]
+    rating, id_ = base64.b64decode(variables["after"]).decode().split(" ")
+    if rating:
+        return statements.PAGED_AFTER_RATED, variables["first"], Decimal(rating), UUID(id_)
+    return statements.PAGED_AFTER_UNRATED, variables["first"], UUID(id_)
+
+
+OPERATIONS: dict[str, Callable[[dict[str, Any]], tuple[Any, ...]]] = {
+    "Point": lambda variables: (statements.POINT, _key(variables["id"])),
+    "Nested": lambda variables: (statements.NESTED, variables["first"]),
+    "Wide": lambda variables: (statements.WIDE, variables["first"]),
+    "Deep": lambda variables: (statements.DEEP, [_key(each) for each in variables["people"]]),
+    "Paged": _page,
 }
-"""The statement of each operation, and what it is asked with."""
+"""The statement of each operation, and what it is asked with, from the variables."""
 
 
 class Handwritten:
@@ -49,10 +61,10 @@ class Handwritten:
         identity = await self.authenticator.identify(dict(scope["headers"])[b"authorization"].decode())
         assert identity
         request = orjson.loads(await _body(receive))
-        statement, argument = OPERATIONS[request["operationName"]]
+        statement, *arguments = OPERATIONS[request["operationName"]](request["variables"])
         connection = await self.idle.get()
         try:
-            answer = await connection.fetchval(statement, identity.viewer.id, argument(request["variables"]))
+            answer = await connection.fetchval(statement, identity.viewer.id, *arguments)
         finally:
             self.idle.put_nowait(connection)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]

@@ -60,9 +60,11 @@ const schema = `
   ${["Assistant", "Expert", "Document", "VectorStore", "Clone", "User", "Session", "Message"].map(connection).join("")}
   input IDFilter { in: [ID!]! }
   input UserFilter { id: IDFilter! }
+  enum CloneOrderField { AVERAGE_RATING }
+  input CloneOrder { field: CloneOrderField! }
   type Query {
     clone(id: ID!): Clone
-    clones(first: Int! = 20): CloneConnection!
+    clones(first: Int! = 20, after: String, orderBy: [CloneOrder!]): CloneConnection!
     users(first: Int! = 20, where: UserFilter!): UserConnection!
   }`;
 
@@ -150,10 +152,15 @@ const MESSAGES = {
 };
 
 const orderBy = ([column, direction]) => `x.${column} ${direction}, x.id ${direction}`;
-const cursor = ([column]) => `x.${column} || ' ' || x.id AS cursor`;
+const cursor = ([column]) => `concat(x.${column}, ' ', x.id) AS cursor`;
+
+let statements = 0;
 
 /** A statement that is prepared once on each connection. */
-const statement = (name, text) => async (...values) => (await pool.query({ name, text, values })).rows;
+function statement(text) {
+  const name = String(++statements);
+  return async (...values) => (await pool.query({ name, text, values })).rows;
+}
 
 /** A page of rows, of which there is one more than asked for where others follow. */
 function page(rows, first) {
@@ -163,20 +170,21 @@ function page(rows, first) {
 }
 
 /** A statement with the size of its page in its text, made once for each: PostgreSQL plans a LIMIT better that it knows. */
-function sized(name, text) {
-  const statements = new Map();
+function sized(text) {
+  const made = new Map();
   return (first) => {
-    if (!statements.has(first)) statements.set(first, statement(`${name}, ${first}`, text(first + 1)));
-    return statements.get(first);
+    if (!made.has(first)) made.set(first, statement(text(first + 1)));
+    return made.get(first);
   };
 }
 
-/** A root list. condition: which rows it has, made of $2. */
-function list({ table, columns, visible, order }, condition = "true") {
+/** A root list. ranges: conditions, made of $2 and so on, of rows that follow each other, each read from an index. */
+function list({ table, columns, visible, order }, ...ranges) {
+  const range = (condition, limit) => `
+    (SELECT * FROM ${table} AS x WHERE ${visible} AND ${condition} ORDER BY ${orderBy(order)} LIMIT ${limit})`;
   const rows = sized(
-    `list of ${table}`,
     (limit) => `
-      SELECT ${columns}, ${cursor(order)} FROM ${table} AS x WHERE ${visible} AND ${condition}
+      SELECT ${columns}, ${cursor(order)} FROM (${ranges.map((each) => range(each, limit)).join(" UNION ALL ")}) AS x
       ORDER BY ${orderBy(order)} LIMIT ${limit}`,
   );
   return async (viewer, first, ...values) => page(await rows(first)(viewer, ...values), first);
@@ -184,10 +192,7 @@ function list({ table, columns, visible, order }, condition = "true") {
 
 /** A loader of the rows that a column of the parents leads to, each parent to one or none. */
 function one({ table, columns, visible }, key) {
-  const rows = statement(
-    `one of ${table}`,
-    `SELECT ${columns} FROM ${table} AS x WHERE x.id = ANY ($2::uuid[]) AND ${visible}`,
-  );
+  const rows = statement(`SELECT ${columns} FROM ${table} AS x WHERE x.id = ANY ($2::uuid[]) AND ${visible}`);
   const loader = async (queries, { viewer }) => {
     const keys = new Set(queries.map(({ obj }) => obj[key]));
     const found = new Map((await rows(viewer, [...keys])).map((row) => [row.id, row]));
@@ -199,7 +204,6 @@ function one({ table, columns, visible }, key) {
 /** A loader of pages of the rows whose column equals a key of the parents. parent: a row to be joined to each key. */
 function many({ table, columns, visible, order, before = "" }, column, key, type, parent = "") {
   const rows = sized(
-    `many of ${table}`,
     (limit) => `
       ${before} SELECT wanted.key AS parent, found.*
       FROM unnest($2::${type}[]) AS wanted (key) ${parent}
@@ -224,9 +228,24 @@ function many({ table, columns, visible, order, before = "" }, column, key, type
   return { loader, opts: { cache: false } };
 }
 
-const clone = statement("clone", `SELECT ${CLONES.columns} FROM clones AS x WHERE x.id = $2 AND ${CLONES.visible}`);
-const clones = list(CLONES);
+const clone = statement(`SELECT ${CLONES.columns} FROM clones AS x WHERE x.id = $2 AND ${CLONES.visible}`);
+const clones = list(CLONES, "true");
+const CLONES_BY_RATING = { ...CLONES, order: ["average_rating", "ASC"] };
+const clonesByRating = list(CLONES_BY_RATING, "true");
+const clonesAfterRated = list(
+  CLONES_BY_RATING,
+  "(x.average_rating, x.id) > ($2::numeric, $3::uuid)",
+  "x.average_rating IS NULL",
+);
+const clonesAfterUnrated = list(CLONES_BY_RATING, "x.average_rating IS NULL AND x.id > $2::uuid");
 const users = list(USERS, "x.id = ANY ($2::uuid[])");
+
+/** A page of clones by their rating. after: the cursor of the one before it. */
+function pageByRating(viewer, first, after) {
+  if (!after) return clonesByRating(viewer, first);
+  const [rating, id] = Buffer.from(after, "base64").toString().split(" ");
+  return rating ? clonesAfterRated(viewer, first, rating, id) : clonesAfterUnrated(viewer, first, id);
+}
 
 const app = Fastify();
 app.register(mercurius, {
@@ -240,7 +259,8 @@ app.register(mercurius, {
   resolvers: {
     Query: {
       clone: async (_, { id }, { viewer }) => (await clone(viewer, id))[0] ?? null,
-      clones: (_, { first }, { viewer }) => clones(viewer, first),
+      clones: (_, { first, after, orderBy }, { viewer }) =>
+        orderBy ? pageByRating(viewer, first, after) : clones(viewer, first),
       users: (_, { first, where }, { viewer }) => users(viewer, first, where.id.in),
     },
   },

@@ -39,13 +39,22 @@ engine = create_async_engine(
 open_session = async_sessionmaker(engine)
 
 
-async def find(info: strawberry.Info, row: type[Row], *conditions: ColumnElement[bool], first: int) -> list[Any]:
-    """The first rows that the viewer sees, in their order. Each says whether its private columns may be read."""
+async def find(
+    info: strawberry.Info,
+    row: type[Row],
+    *conditions: ColumnElement[bool],
+    first: int,
+    skip: int = 0,
+    order_by: str | None = None,
+) -> list[Any]:
+    """The first rows that the viewer sees, in their order or another. Each says whether to read its private columns."""
     rules = row.rules_for(ViewerKind.CREATOR)
     columns = row.columns()
-    direction = row.__order__[0][1]
-    order = [getattr(columns[name], direction)() for name in (row.__order__[0][0], "id")]
-    statement = select(row, rules.private).where(or_(*rules.visible), *conditions).order_by(*order).limit(first)
+    name, direction = (order_by, "asc") if order_by else row.__order__[0]
+    order = [getattr(columns[each], direction)() for each in (name, "id")]
+    statement = (
+        select(row, rules.private).where(or_(*rules.visible), *conditions).order_by(*order).limit(first).offset(skip)
+    )
     async with open_session() as session:
         found: Sequence[Any] = (await session.execute(statement, {"viewer_id": info.context["viewer_id"]})).all()
     for each, readable in found:
@@ -189,8 +198,10 @@ class Query:
         return found
 
     @strawberry.field
-    async def clones(self, info: strawberry.Info, first: int = 20) -> list[Clone]:
-        return await find(info, db.Clone, first=first)
+    async def clones(
+        self, info: strawberry.Info, first: int = 20, skip: int = 0, order_by: str | None = None
+    ) -> list[Clone]:
+        return await find(info, db.Clone, first=first, skip=skip, order_by=order_by)
 
     @strawberry.field
     async def users(self, info: strawberry.Info, ids: list[UUID], first: int = 20) -> list[User]:

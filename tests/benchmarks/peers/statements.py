@@ -1,7 +1,7 @@
 """The same operations as SQL: one statement each, which makes the whole answer as JSON.
 
-Written by hand for this viewer, a creator, whose id is `$1`; `$2` is what the operation is asked with. Each follows
-the graph's rules about who may see what, its orders and its formats, so its answers differ in their cursors only.
+Written by hand for this viewer, a creator, whose id is `$1`; `$2` and so on are what the operation is asked with. Each
+follows the graph's rules about who may see what, its orders and its formats: its answers differ in their cursors only.
 There is hardly a faster way to answer with PostgreSQL: what the gateway takes beyond it is the price of being general.
 """
 
@@ -48,7 +48,7 @@ def numbered(alias: str, rows: str, order: str, size: str) -> str:
 
 def connection(alias: str, numbered_rows: str, order: str, size: str, node: str) -> str:
     """Numbered rows as a connection: its nodes, whether there are more, and the place of the last one."""
-    place = f"{alias}.{order.partition(' ')[0]} || ' ' || {alias}.id"
+    place = f"concat({alias}.{order.partition(' ')[0]}, ' ', {alias}.id)"
     last_place = f"(array_agg({place}))[least(count(*), {size})::int]"
     return f"""(
         SELECT json_build_object(
@@ -207,3 +207,19 @@ DEEP = answer(
         one(f"""{id_of("person", "user")}, person.full_name AS "fullName", {SESSIONS} AS sessions"""),
     ),
 )
+
+
+def _paged(*ranges: str) -> str:
+    """A page of the clones by rating. ranges: conditions of rows that follow each other, each read from the index."""
+    rows = " UNION ALL ".join(
+        f"(SELECT * FROM {VISIBLE_CLONES} AND {condition} ORDER BY clone.average_rating, clone.id LIMIT $2 + 1)"
+        for condition in ranges
+    )
+    node = f"""{id_of("clone", "clone")}, clone.name, clone.average_rating::text AS "averageRating",
+        {CREATOR} AS creator"""
+    return answer("clones", page("clone", f"({rows}) AS clone", "average_rating", "$2", one(node)))
+
+
+PAGED = _paged("true")
+PAGED_AFTER_RATED = _paged("(clone.average_rating, clone.id) > ($3, $4)", "clone.average_rating IS NULL")
+PAGED_AFTER_UNRATED = _paged("clone.average_rating IS NULL AND clone.id > $3")
