@@ -46,7 +46,6 @@ class Key:
 
 
 Order = tuple[Key, ...]
-Conditions = tuple[ColumnElement[bool], ...]
 Place = tuple[Any, ...]
 """The values of one row under an order."""
 
@@ -55,7 +54,7 @@ Place = tuple[Any, ...]
 class Range:
     """Rows that follow each other in the order without crossing into nulls: what one index scan can give."""
 
-    conditions: Conditions
+    conditions: tuple[ColumnElement[bool], ...]
     order_by: tuple[UnaryExpression[Any], ...]
 
 
@@ -87,36 +86,31 @@ def ranges(
     columns = [readable(row, key.name, kind) for key in order]
     nullable = [key.nullable(row) for key in order]
 
-    def rest(start: int) -> tuple[UnaryExpression[Any], ...]:
-        return tuple(_by(order[i], columns[i], nullable=nullable[i]) for i in range(start, len(order)))
-
-    def present(number: int, same: Conditions, bound: ColumnElement[bool]) -> Range:
-        first = _by(order[number], columns[number], nullable=False)
-        return Range((*same, bound), (first, *rest(number + 1)))
-
-    def absent(number: int, same: Conditions) -> Range:
-        return Range((*same, columns[number].is_(None)), rest(number + 1))
+    def part(number: int, *conditions: ColumnElement[bool]) -> Range:
+        """number: the last key of which the conditions say whether it is null, so that an index has their order."""
+        by = [_by(key, columns[i], nullable=nullable[i] and i > number) for i, key in enumerate(order)]
+        return Range(conditions, tuple(by))
 
     if after is None:
         if not nullable[0]:
-            return [Range((), rest(0))]
-        both = [present(0, (), columns[0].is_not(None)), absent(0, ())]
+            return [part(0)]
+        both = [part(0, columns[0].is_not(None)), part(0, columns[0].is_(None))]
         return both[::-1] if order[0].nulls_first else both
 
     found = []
     for number in reversed(range(len(order))):
         key, column = order[number], columns[number]
-        same = tuple(
+        same = [
             columns[i].is_(None) if after[i] else columns[i] == _value(f"{prefix}_{i}", columns[i])
             for i in range(number)
-        )
+        ]
         if not after[number]:
             value = _value(f"{prefix}_{number}", column)
-            found.append(present(number, same, column < value if key.descending else column > value))
+            found.append(part(number, *same, column < value if key.descending else column > value))
             if nullable[number] and not key.nulls_first:
-                found.append(absent(number, same))
+                found.append(part(number, *same, column.is_(None)))
         elif key.nulls_first:
-            found.append(present(number, same, column.is_not(None)))
+            found.append(part(number, *same, column.is_not(None)))
     return found
 
 

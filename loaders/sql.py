@@ -32,8 +32,8 @@ from sqlalchemy import (
     true,
     union_all,
 )
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.expression import SelectBase, TableValuedAlias
-from sqlalchemy.sql.selectable import LateralFromClause
 
 from db import Row, ViewerKind
 from db.statement import Statement, compiled
@@ -124,25 +124,37 @@ def _page(
     belongs: ColumnElement[bool],
     parents: FromClause | None = None,
 ) -> SelectBase:
-    """The ordered, limited rows: one select for each range and alternative, so that an index can serve each."""
+    """The ordered, limited rows: one select for each range and alternative, so that an index can serve each.
+
+    What comes along is looked up for the rows that remain of them all.
+    """
     limit = literal_column(str(form.limit), BigInteger)
+    own, joined = _apart(columns)
     parts = [(each, part) for each in alternatives for part in ranges(row, form.order, kind, after=form.after)]
-    if len(parts) > 1:
-        columns = tuple(dict.fromkeys((*columns, *(key.name for key in form.order))))
-    source, selected = _selected(row, columns, kind)
+    fetched = own
+    if joined or len(parts) > 1:
+        fetched = list(
+            dict.fromkeys((*own, *(key.name for key in form.order), *(each.relation.key for each in joined)))
+        )
     branches = [
-        select(*selected)
-        .select_from(source)
+        select(*_readable(row, fetched, kind))
+        .select_from(row)
         .where(_filtered(row, kind, form), belongs, alternative, *part.conditions)
         .order_by(*part.order_by)
         .limit(limit)
         .correlate(parents)
         for alternative, part in parts
     ]
-    if len(branches) == 1:
-        return branches[0]
-    rows = union_all(*branches).subquery("page")
-    return select(*rows.c).order_by(*ordering(row, form.order, rows.c)).limit(limit)
+    rows: SelectBase = branches[0]
+    if len(branches) > 1:
+        page = union_all(*branches).subquery("page")
+        rows = select(*page.c).order_by(*ordering(row, form.order, page.c)).limit(limit)
+    if not joined:
+        return rows
+    page = rows.subquery("page")
+    source, along = _with_joined(page, page.c, joined, kind)
+    selected = [page.c[name] for name in own]
+    return select(*selected, *along).select_from(source).order_by(*ordering(row, form.order, page.c))
 
 
 def _matching(row: type[Row], kind: ViewerKind, form: PageForm) -> Select[Any]:
@@ -163,30 +175,39 @@ def _filtered(row: type[Row], kind: ViewerKind, form: PageForm) -> ColumnElement
 
 def _selected(row: type[Row], columns: Columns, kind: ViewerKind) -> tuple[FromClause, list[ColumnElement[Any]]]:
     """The table of a row with those of the rows that come along, and what is selected of them."""
-    source: FromClause = row.__table__
-    selected: list[ColumnElement[Any]] = []
-    for each in columns:
-        if isinstance(each, str):
-            selected.append(readable(row, each, kind).label(each))
-            continue
-        along = _along(row, each, kind)
+    own, joined = _apart(columns)
+    source, along = _with_joined(row.__table__, row.__mapper__.columns, joined, kind)
+    return source, [*_readable(row, own, kind), *along]
+
+
+def _apart(columns: Columns) -> tuple[list[str], list[Joined]]:
+    """A row's own columns, and the rows that come along."""
+    own = [each for each in columns if isinstance(each, str)]
+    return own, [each for each in columns if isinstance(each, Joined)]
+
+
+def _readable(row: type[Row], names: Sequence[str], kind: ViewerKind) -> list[ColumnElement[Any]]:
+    return [readable(row, name, kind).label(name) for name in names]
+
+
+def _with_joined(
+    rows: FromClause, keys: ReadOnlyColumnCollection[str, Any], joined: Sequence[Joined], kind: ViewerKind
+) -> tuple[FromClause, list[ColumnElement[Any]]]:
+    """Rows with the row that comes along with each, if the viewer may see it, and what is selected of those."""
+    source, selected = rows, list[ColumnElement[Any]]()
+    for each in joined:
+        relation = each.relation
+        target, columns = _selected(relation.target, each.columns, kind)
+        along = (
+            select(relation.column.label("_key"), *columns)
+            .select_from(target)
+            .where(relation.matches(keys[relation.key]), visible(relation.target, kind))
+            .correlate(rows)
+            .lateral()
+        )
         source = source.outerjoin(along, true())
         selected += [column.label(f"{each.name}.{column.name}") for column in along.c]
     return source, selected
-
-
-def _along(row: type[Row], joined: Joined, kind: ViewerKind) -> LateralFromClause:
-    """The row that comes along with each of these rows, if there is one that the viewer may see."""
-    relation = joined.relation
-    source, selected = _selected(relation.target, joined.columns, kind)
-    key = row.__mapper__.columns[relation.key]
-    return (
-        select(relation.column.label("_key"), *selected)
-        .select_from(source)
-        .where(relation.matches(key), visible(relation.target, kind))
-        .correlate(row.__table__)
-        .lateral()
-    )
 
 
 def _seen(relation: Relation, kind: ViewerKind) -> ColumnElement[bool]:
