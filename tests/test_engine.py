@@ -109,6 +109,7 @@ FRAGMENTS = {
         fragment Any on Node { ... on Clone { name } ... on User { name: fullName } ... on Session { status } }""",
         [
             {"ids": [MAYA, MAYAS, NOT_THERE, MAYAS, MAYAS_DRAFT]},
+            {"ids": [MAYAS, MAYA, MAYAS_DRAFT, MAYA]},
             {"ids": []},
             {"ids": [NOT_THERE]},
             {"ids": MAYAS},

@@ -48,6 +48,8 @@ STRANGE = [
     "UPDATE sessions SET status = 'dreaming' WHERE id IN (SELECT id FROM sessions ORDER BY id LIMIT 3)",
     "ALTER TABLE documents ALTER domain DROP NOT NULL",
     "UPDATE documents SET domain = NULL, size_bytes = 4611686018427387905 WHERE name LIKE 'A%'",
+    "ALTER TABLE domains DISABLE TRIGGER ALL, ALTER domain_name DROP NOT NULL",
+    "UPDATE domains SET domain_name = NULL WHERE domain_name = (SELECT min(domain_name) FROM domains)",
     f"UPDATE {MemoryUsage.__tablename__} SET {MemoryUsage.day.expression.name} = 'infinity'",
 ]
 
@@ -114,6 +116,13 @@ def test_a_list_of_nobody_is_empty(both: Engines) -> None:
     assert {bool(node["experts"]["nodes"]) for node in found} == {True, False}
     assert both.ask(query, as_="grace", first=-1).codes == ["BAD_USER_INPUT"]
     assert both.ask(query, as_="grace", limit=-1).codes == ["BAD_USER_INPUT"]
+
+
+def test_figures_of_nothing_are_told_as_graphql_core_tells_it(both: Engines) -> None:
+    found = both.ask("{ domains(first: 100) { nodes { id health { expertCount } } } viewer { id } }", as_="grace")
+
+    assert found.way is Way.ANOMALY
+    assert set(found.codes) == {"INTERNAL"}
 
 
 def test_a_day_after_all_others_is_told_as_graphql_core_tells_it(both: Engines) -> None:

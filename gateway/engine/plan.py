@@ -64,15 +64,11 @@ class KeyedField(Loading):
         (key_column,) = self.edge.columns
         keys = [source[key_column] for source in sources]
         wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        if self.required and None in keys:
-            raise Anomaly
-        if not wanted:
-            return keys
         found = await self.edge.loader(run.context.loaders, self.columns).load_map(wanted)
         rows = {key: row for key in wanted if (row := found[key]) is not None}
-        if self.required and len(rows) < len(wanted):
-            raise Anomaly
         objects = dict(zip(rows, await self.plan.complete(run, list(rows.values())), strict=True))
+        if self.required and len(objects) < len(set(keys)):
+            raise Anomaly
         return [objects.get(key) for key in keys]
 
 
