@@ -206,14 +206,32 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Lingering:
-    """The transport of an answer. It is not closed before the client can have read that, and may be lost before."""
+    """The transport of an answer. It is not closed before the client can have read that, and may be lost before.
+
+    What an answer begins with goes out together with what follows at once: to send costs as much as many fields.
+    """
 
     def __init__(self, protocol: Protocol) -> None:
         self._transport = protocol.transport
+        self._loop = protocol.loop
+        self._leave = protocol.leave
+        self._head: bytes | None = None
         self.is_closing = protocol.transport.is_closing
-        self.close = protocol.leave
 
     def write(self, data: bytes) -> None:
         """Send, if somebody is there."""
-        if not self.is_closing():
-            self._transport.write(data)
+        if self._head is None:
+            self._head = data
+            self._loop.call_soon(self._flush)
+        elif not self.is_closing():
+            head, self._head = self._head, b""
+            self._transport.write(head + data)
+
+    def close(self) -> None:
+        """Close when all is sent."""
+        self._flush()
+        self._leave()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
