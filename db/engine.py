@@ -8,18 +8,25 @@ for each other's rows, and readers must not wait for writers.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
-import orjson
 from asyncpg.pool import PoolConnectionProxy
 
+from db.codecs import set_codecs
 from db.errors import LOST_CONNECTION, ConstraintViolated, DatabaseBusy, DatabaseUnavailable, ValueRefused
 from db.trace import traced
 from db.transaction import StatementListener, Transaction
 
 NAME = {"application_name": "clonegraph"}
-SERVER_SETTINGS = {**NAME, "jit": "off", "timezone": "UTC", "plan_cache_mode": "force_generic_plan"}
+SERVER_SETTINGS = {
+    **NAME,
+    "jit": "off",
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "plan_cache_mode": "force_generic_plan",
+}
 """To compile statements as small as ours, or to plan them for each viewer anew, takes longer than they do.
 
 A pooler takes no such wishes.
@@ -67,8 +74,9 @@ class Database:
         self.pool_size = pool_size
         self.statement_timeout = statement_timeout
         self.on_statement = on_statement
-        self._readers = _Pool(self.read_url, pool_size, self._connect)
-        self._writers = _Pool(url, pool_size, self._connect)
+        set_up = partial(set_codecs, in_utc=not pooler)
+        self._readers = _Pool(self.read_url, pool_size, self._connect, set_up)
+        self._writers = _Pool(url, pool_size, self._connect, set_up)
         self.primary = self
         """The same, read where it is written: for those who must see what was committed a moment ago."""
         if self.read_url != url:
@@ -209,11 +217,16 @@ class _Pool:
     """
 
     def __init__(
-        self, url: str, most: int, connect: "Callable[..., Awaitable[asyncpg.Connection[asyncpg.Record]]]"
+        self,
+        url: str,
+        most: int,
+        connect: "Callable[..., Awaitable[asyncpg.Connection[asyncpg.Record]]]",
+        set_up: "Callable[[asyncpg.Connection[asyncpg.Record]], Awaitable[None]]",
     ) -> None:
         self.url = url
         self.most = most
         self._connect = connect
+        self._set_up = set_up
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._kept: list[Connection] = []
         self._waiting = 0
@@ -242,7 +255,7 @@ class _Pool:
                 min_size=0,
                 max_size=self.most,
                 connect=self._connect,
-                init=_set_codecs,
+                init=self._set_up,
                 reset=_leave_as_is,
             )
             await self._pool
@@ -305,17 +318,6 @@ async def _roll_back(connection: Connection) -> None:
         if not undoing.done() or undoing.cancelled() or undoing.exception():  # what went wrong before is what is told
             undoing.cancel()
             connection.terminate()
-
-
-async def _set_codecs(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """JSON travels as text from PostgreSQL to the client; nobody in between needs to parse it."""
-    await connection.set_type_codec(
-        "jsonb", schema="pg_catalog", encoder=_encode_json, decoder=orjson.Fragment, format="text"
-    )
-
-
-def _encode_json(value: Any) -> str:
-    return orjson.dumps(value).decode()
 
 
 async def _leave_as_is(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
