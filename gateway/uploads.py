@@ -20,13 +20,15 @@ MOST_FILES = 20
 LONGEST_NUMBER = 9
 LONGEST_SHOWN = 100
 FIELDS = ("operations", "map")
+FORM = "clonegraph.form"
+"""Where the form of a request is kept in its scope."""
 EXAMPLE = '{"0": ["variables.input.file"]}'
 
 
 async def read_form(request: Request, settings: Settings) -> Any:
     """The `operations` of a form, with each file where `map` says. Raises RequestError."""
     form = await _parse(request, settings)
-    request.state.form = form
+    request.scope[FORM] = form
     operations, places = (decode(_text(form, name), name) for name in FIELDS)
     if isinstance(operations, list):
         raise _malformed("operations must be one operation; several at a time are not taken.")
@@ -51,7 +53,7 @@ async def read_form(request: Request, settings: Settings) -> Any:
 
 async def close_files(request: Request) -> None:
     """Close the files of a request, if it has some."""
-    if form := getattr(request.state, "form", None):
+    if form := request.scope.get(FORM):
         await form.close()
 
 
