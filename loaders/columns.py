@@ -1,11 +1,12 @@
 """What a statement may select for a kind of viewer: rows it may see, columns it may read."""
 
 from collections.abc import Callable, Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
     REAL,
+    Column,
     ColumnElement,
     Text,
     and_,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     true,
     type_coerce,
 )
+from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
 from db import Row, ViewerKind
 from db.base import EVERYONE, NOBODY
@@ -44,27 +46,48 @@ SPECIAL: Mapping[str, Callable[[type[Row], ViewerKind], ColumnElement[Any]]] = {
 }
 
 
-@lru_cache(maxsize=4096)
-def readable(row: type[Row], name: str, kind: ViewerKind) -> ColumnElement[Any]:
+def readable(
+    row: type[Row], name: str, kind: ViewerKind, private: ColumnElement[bool] | None = None
+) -> ColumnElement[Any]:
     """A column as this kind of viewer may read it: a private one is null on the rows of others.
 
-    What a viewer may not see never leaves the database.
+    What a viewer may not see never leaves the database. private: on which rows private columns can be read, where
+    that is known already.
     """
     if name in SPECIAL:
         return SPECIAL[name](row, kind)
     column: ColumnElement[Any] = row.__mapper__.columns[name]
-    rule = row.rules_for(kind).private if column.info.get("private") else EVERYONE
+    rule = row.rules_for(kind).private if is_private(row, name) else EVERYONE
     if rule is EVERYONE:
         return column
     if rule is NOBODY:
         return type_coerce(null(), column.type)
-    return type_coerce(case((rule, column)), column.type)
+    return type_coerce(case((rule if private is None else private, column)), column.type)
+
+
+def private_by(
+    row: type[Row], column: ColumnElement[Any], value: ColumnElement[Any], kind: ViewerKind
+) -> ColumnElement[bool] | None:
+    """Whether private columns can be read on the rows with this value of a column; None if it takes more to know."""
+
+    def replaced(element: Any, **_: Any) -> ColumnElement[Any] | None:
+        return value if isinstance(element, Column) and element.table is row.__table__ else None
+
+    rule = row.rules_for(kind).private
+    if {each for each in iterate(rule) if replaced(each) is not None} != {column}:
+        return None
+    return replacement_traverse(rule, {}, replaced)
+
+
+def is_private(row: type[Row], name: str) -> bool:
+    """Whether not all who see the row can read the column."""
+    return name not in SPECIAL and bool(row.__mapper__.columns[name].info.get("private"))
 
 
 @cache
 def never_readable(row: type[Row], name: str, kind: ViewerKind) -> bool:
     """Whether this kind of viewer can read the column on no row at all."""
-    return bool(row.__mapper__.columns[name].info.get("private")) and row.rules_for(kind).private is NOBODY
+    return is_private(row, name) and row.rules_for(kind).private is NOBODY
 
 
 def visible(row: type[Row], kind: ViewerKind) -> ColumnElement[bool]:

@@ -37,7 +37,7 @@ from sqlalchemy.sql.expression import SelectBase, TableValuedAlias
 
 from db import Row, ViewerKind
 from db.statement import Statement, compiled
-from loaders.columns import readable, search_query, visible, visible_apart
+from loaders.columns import is_private, private_by, readable, search_query, visible, visible_apart
 from loaders.order import Order, ordering, ranges
 from loaders.relation import Columns, Joined, Relation
 from loaders.where import Shape, condition
@@ -84,9 +84,17 @@ def page(row: type[Row], columns: Columns, kind: ViewerKind, form: PageForm) -> 
 @lru_cache(maxsize=CACHED_STATEMENTS)
 def page_per_parent(relation: Relation, columns: Columns, kind: ViewerKind, form: PageForm) -> Statement:
     """A page for each of the parameter `keys`; the first value of each row is its key's position, from 1."""
-    row, parents = relation.target, _parents(relation)
+    row = relation.target
+    parents, private = _parents_of_private(relation, columns, kind)
     child = _page(
-        row, columns, kind, form, [_seen(relation, kind)], belongs=relation.matches(parents.c.key), parents=parents
+        row,
+        columns,
+        kind,
+        form,
+        [_seen(relation, kind)],
+        belongs=relation.matches(parents.c.key),
+        parents=parents,
+        private=private,
     ).lateral("child")
     return compiled(select(parents.c.position, *child.c).select_from(parents.join(child, true())))
 
@@ -123,10 +131,11 @@ def _page(
     *,
     belongs: ColumnElement[bool],
     parents: FromClause | None = None,
+    private: ColumnElement[bool] | None = None,
 ) -> SelectBase:
     """The ordered, limited rows: one select for each range and alternative, so that an index can serve each.
 
-    What comes along is looked up for the rows that remain of them all.
+    What comes along is looked up for the rows that remain of them all. private: as `readable` has it.
     """
     limit = literal_column(str(form.limit), BigInteger)
     own, joined = _apart(columns)
@@ -137,7 +146,7 @@ def _page(
             dict.fromkeys((*own, *(key.name for key in form.order), *(each.relation.key for each in joined)))
         )
     branches = [
-        select(*_readable(row, fetched, kind))
+        select(*_readable(row, fetched, kind, private))
         .select_from(row)
         .where(_filtered(row, kind, form), belongs, alternative, *part.conditions)
         .order_by(*part.order_by)
@@ -186,8 +195,10 @@ def _apart(columns: Columns) -> tuple[list[str], list[Joined]]:
     return own, [each for each in columns if isinstance(each, Joined)]
 
 
-def _readable(row: type[Row], names: Sequence[str], kind: ViewerKind) -> list[ColumnElement[Any]]:
-    return [readable(row, name, kind).label(name) for name in names]
+def _readable(
+    row: type[Row], names: Sequence[str], kind: ViewerKind, private: ColumnElement[bool] | None = None
+) -> list[ColumnElement[Any]]:
+    return [readable(row, name, kind, private).label(name) for name in names]
 
 
 def _with_joined(
@@ -220,6 +231,24 @@ def _parents(relation: Relation) -> TableValuedAlias:
     key_type = relation.link[0].type if relation.link else relation.column.expression.type
     keys = func.unnest(bindparam("keys", type_=ARRAY(key_type)))
     return keys.table_valued(column("key", key_type), with_ordinality="position", name="parent").render_derived()
+
+
+def _parents_of_private(
+    relation: Relation, columns: Columns, kind: ViewerKind
+) -> tuple[FromClause, ColumnElement[bool] | None]:
+    """The parents' keys, and where the parent alone decides on it, whether private columns of its rows can be read.
+
+    That is worked out once for each parent: without the OFFSET, PostgreSQL would do it for each of the rows.
+    """
+    parents = _parents(relation)
+    if relation.link or not any(is_private(relation.target, name) for name in _apart(columns)[0]):
+        return parents, None
+    private = private_by(relation.target, relation.column.expression, parents.c.key, kind)
+    if private is None:
+        return parents, None
+    decided = select(parents.c.key, parents.c.position, private.label("private")).offset(literal_column("0"))
+    known = decided.subquery("parent")
+    return known, known.c.private
 
 
 def _limit() -> ColumnElement[int]:
