@@ -314,6 +314,31 @@ def test_a_private_field_is_there_exactly_where_the_role_may_read_it(
     assert {node["id"] for node in nodes if node["viewerCanSeePrivate"]} == own & {node["id"] for node in nodes}
 
 
+@pytest.mark.parametrize(
+    ("edge", "role"),
+    [
+        pytest.param(edge, role, id=f"{edge}-{role}")
+        for edge in EDGES
+        for role in ROLES
+        if edge.many and edge.type_name in RULES and RULES[edge.target].private and RULES[edge.target].readable(role)
+    ],
+)
+def test_a_private_field_is_the_same_on_an_edge_as_on_the_row_itself(gateway: Gateway, edge: Edge, role: str) -> None:
+    fields, root = " ".join(["id", *RULES[edge.target].private]), CONNECTIONS[edge.type_name]
+    query = f"{{ {root}(first: 45) {{ nodes {{ {edge.name}(first: 100) {{ nodes {{ {fields} }} }} }} }} }}"
+
+    parents = gateway.ask(query, as_=ROLES[role]).data[root]["nodes"]
+
+    along_the_edge = {node["id"]: node for parent in parents for node in parent[edge.name]["nodes"]}
+    some = sorted(along_the_edge, key=lambda id_: id_[::-1])[:100]
+    alone = gateway.ask(
+        f"query Q($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {edge.target} {{ {fields} }} }} }}",
+        as_=ROLES[role],
+        ids=some,
+    )
+    assert alone.data["nodes"] == [along_the_edge[id_] for id_ in some]
+
+
 @pytest.mark.parametrize("role", ["anonymous", "user", "other creator"])
 def test_a_filter_on_a_private_column_does_not_tell_what_it_holds(gateway: Gateway, role: str) -> None:
     answer = gateway.ask(
