@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from db import MemoryUsage
+from gateway.engine import connections
 from gateway.engine.way import Way
 from tests.conftest import execute, fresh_database
 from tests.engines import Engines, engines
@@ -127,3 +128,12 @@ def test_figures_of_nothing_are_told_as_graphql_core_tells_it(both: Engines) -> 
 
 def test_a_day_after_all_others_is_told_as_graphql_core_tells_it(both: Engines) -> None:
     both.ask("{ memoryUsage(first: 3) { nodes { day } } }", as_="grace")
+
+
+def test_more_rows_than_an_int_can_count_are_left_to_graphql_core(
+    both: Engines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LARGEST_INT", 5)
+
+    assert both.ask("{ clones { totalCount } }", as_="grace").way is Way.ANOMALY
+    assert both.ask("{ clones(where: { name: { in: [] } }) { totalCount } }", as_="grace").way is Way.PLAN
