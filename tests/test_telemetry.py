@@ -176,7 +176,7 @@ def test_an_operation_has_a_span_and_each_statement_one_below_it(traced: Gateway
     assert operation.attributes["http.response.status_code"] == 200
     assert f"{context.trace_id:032x}" == TRACE_ID
     assert f"{operation.parent.span_id:016x}" == PARENT.split("-")[2]
-    assert [span.name for span in statements] == ["SELECT clones", "SELECT domains", "SELECT experts"]
+    assert [span.name for span in statements] == ["SELECT clones", "SELECT experts"]
     for span in statements:
         assert span.parent
         assert span.attributes
@@ -199,7 +199,7 @@ def test_the_number_of_spans_does_not_grow_with_the_objects(traced: Gateway, spa
     ).data
 
     assert len(rows["clones"]["nodes"]) > 5
-    assert len(spans.get_finished_spans()) == 4
+    assert len(spans.get_finished_spans()) == 3
 
 
 def test_a_failure_of_ours_marks_the_span_and_a_mistake_of_the_client_does_not(

@@ -3,8 +3,8 @@
 Take `{ clones { nodes { name creator { fullName } experts { nodes { name } } } } }`.
 
 The first phase loads, level by level. Each field that leads to other rows is loaded for all objects of its level with
-one batch of a loader: the experts of all clones with one statement, however many clones there are. Where nothing but
-leaves is wanted of the one row that an edge leads to, it comes along in the statement of its parents, as creators do.
+one batch of a loader: the experts of all clones with one statement, however many clones there are. The one row that an
+edge leads to comes along in the statement of its parents, as creators do, where only leaves and lists of it are wanted.
 
 The second phase completes, once a level has its values. It calls a function that was generated for just these fields:
 

@@ -46,7 +46,7 @@ class Assembly(ObjectText):
         self._numbers: Iterator[int] = within._numbers if within else count()
         self._lines: list[str] = []
         self._anomalies: list[str] = []
-        self._loaded: list[str] = []
+        self._loaded: list[str] = within._loaded if within else []
 
     def along(self, name: str) -> "Assembly":
         """The assembly of the objects that come along in the same sources, under this name."""

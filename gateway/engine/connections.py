@@ -10,6 +10,7 @@ from gateway.engine.leaves import Anomaly
 from gateway.engine.plan import Arguments, Loading, ObjectPlan
 from gateway.engine.run import Run
 from loaders.pages import Page, PageRequest
+from loaders.rows import ALL
 from schema.connection import CountPrecision
 from schema.edge import PageSelection, ToMany
 
@@ -20,10 +21,12 @@ LARGEST_INT = 2**31 - 1
 class ConnectionField(Loading):
     """An edge to many rows, or to all rows of a class.
 
+    key: the item of a source that says whose list it is; None where there is but one.
     rows: a plan for each selection of `nodes` or `node`. counts: the fields that count.
     """
 
     edge: ToMany
+    key: str | None
     request: Callable[[Run], PageRequest]
     selection: PageSelection
     rows: Sequence[ObjectPlan]
@@ -32,7 +35,7 @@ class ConnectionField(Loading):
 
     async def load(self, run: Run, sources: Sequence[Any]) -> Sequence[Any]:
         """The connection of each source. Sources with the same key share one; that of nobody's is empty."""
-        keys = [self.edge.key(source) for source in sources]
+        keys = [ALL if self.key is None else source[self.key] for source in sources]
         wanted, request = list(dict.fromkeys(keys)), self.request(run)
         (pages, rows), *counts = await run.together(
             [

@@ -102,21 +102,24 @@ class Planner:
             elif _is_leaf(of.fields[name]):
                 self._add_leaf(assembly, key, of.fields[name])
             elif joined is not None and self._can_come_along(of, field_nodes):
-                self._join(assembly, key, of.fields[name], field_nodes, joined)
+                loading += self._join(assembly, key, of.fields[name], field_nodes, joined)
             else:
                 assembly.loaded(key)
-                loading.append(self._loading(of, key, field_nodes))
+                loading.append(self._loading(of, key, field_nodes, assembly.prefix))
         return loading
 
     def _can_come_along(self, parent: GraphQLObjectType, nodes: Sequence[FieldNode]) -> bool:
-        """Whether a field is an edge to a row of which nothing is wanted but leaves, its own and of such rows."""
+        """Whether a field is an edge to a row of which nothing is wanted but leaves, lists, and other such rows."""
         definition = parent.fields[name_of(nodes[0])]
         edge = definition.extensions["strawberry-definition"]
         if not isinstance(edge, ToOne) or edge.relation.link or isinstance(definition.type, GraphQLNonNull):
             return False
         of = object_type(definition.type)
         return of is not parent and all(
-            name == "__typename" or _is_leaf(of.fields[name]) or self._can_come_along(of, below)
+            name == "__typename"
+            or _is_leaf(of.fields[name])
+            or isinstance(of.fields[name].extensions["strawberry-definition"], ToMany)
+            or self._can_come_along(of, below)
             for name, below in selected_fields(self, nodes, of).items()
         )
 
@@ -127,13 +130,14 @@ class Planner:
         definition: GraphQLField,
         nodes: Sequence[FieldNode],
         joined: list[Joined],
-    ) -> None:
-        """Let the row that an edge leads to come along."""
+    ) -> list[Loading]:
+        """Let the row that an edge leads to come along; the lists that are to be loaded for it."""
         edge, of, name = definition.extensions["strawberry-definition"], object_type(definition.type), str(len(joined))
         along, further = assembly.along(name), list[Joined]()
-        self._fill(along, of, nodes, further)
+        loading = self._fill(along, of, nodes, further)
         joined.append(Joined(name, edge.relation, (*selected_columns(self, nodes, of), *further)))
         assembly.joined(key, along)
+        return loading
 
     def _add_leaf(self, assembly: Assembly, key: str, definition: GraphQLField) -> None:
         """Tell an assembly of a leaf."""
@@ -147,8 +151,8 @@ class Planner:
             case _:
                 assembly.attribute(key, field.python_name, definition.type)
 
-    def _loading(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode]) -> Loading:
-        """How the values of a field come about that is more than a leaf."""
+    def _loading(self, parent: GraphQLObjectType, key: str, nodes: list[FieldNode], prefix: str) -> Loading:
+        """How the values of a field come about that is more than a leaf. prefix: that of its parent in the sources."""
         definition = parent.fields[name_of(nodes[0])]
         match field := definition.extensions["strawberry-definition"]:
             case ToOne():
@@ -160,7 +164,7 @@ class Planner:
             case ById():
                 return ByIdField(field, self._arguments(definition, nodes[0]), *self._row(definition, nodes))
             case ToMany():
-                return self._connection(field, definition, nodes)
+                return self._connection(field, definition, nodes, prefix)
         value = self._value(definition.type, nodes)
         return ResolvedField(parent, definition, nodes, key, self._coerced(definition, nodes[0]), value)
 
@@ -197,7 +201,9 @@ class Planner:
 
         return AbstractValue(required, type_of, plan_of)
 
-    def _connection(self, edge: ToMany, definition: GraphQLField, nodes: list[FieldNode]) -> ConnectionField:
+    def _connection(
+        self, edge: ToMany, definition: GraphQLField, nodes: list[FieldNode], prefix: str
+    ) -> ConnectionField:
         of = object_type(definition.type)
         assembly, rows, counts, joined = ConnectionAssembly(), list[ObjectPlan](), list[Counting](), list[Joined]()
 
@@ -229,7 +235,8 @@ class Planner:
         if selection.node is not None:
             selection = replace(selection, node=(*selection.node, *joined))
         request = self._request(edge, definition, nodes[0])
-        return ConnectionField(edge, request, selection, rows, counts, assembly.function(len(rows)))
+        item = prefix + edge.relation.key if edge.relation else None
+        return ConnectionField(edge, item, request, selection, rows, counts, assembly.function(len(rows)))
 
     def _edge(self, definition: GraphQLField, nodes: list[FieldNode], select: Select) -> EdgeText:
         of, edge = object_type(definition.type), EdgeText()
