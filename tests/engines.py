@@ -60,7 +60,12 @@ class Engines:
         way = next(line for line in lines if line["event"] == "operation").get("way")
         reasons = [line["reason"] for line in lines if line["event"] in ("anomaly", "unplanned")]
 
-        assert told(answer) == told(by_core), f"{body} as {as_}"
+        *ours, our_errors = told(answer)
+        *theirs, their_errors = told(by_core)
+        assert ours == theirs, f"{body} as {as_}"
+        assert our_errors.keys() == their_errors.keys(), f"{body} as {as_}"
+        # The first of several errors makes a null of all that is around them; which others are told, only time says.
+        assert all(errors & their_errors[null] for null, errors in our_errors.items()), f"{body} as {as_}"
         return Twice(answer, by_core, way, reasons)
 
     def _send(self, gateway: Gateway, body: Any, as_: str | None) -> Answer:
@@ -70,19 +75,27 @@ class Engines:
         return Answer(response, list(gateway.statements))
 
 
-def told(answer: Answer) -> tuple[int, str | None, list[str]]:
-    """What must be the same whichever way it came: the status, the data as text, and the errors in some order."""
+def told(answer: Answer) -> tuple[int, str | None, dict[Any, set[str]]]:
+    """What is told whichever way it came: the status, the data as text, and the errors that led to each null."""
     text, before = answer.response.text, '{"data":'
     start = len(before) if text.startswith(before) else None
-    end = json.JSONDecoder().raw_decode(text, start)[1] if start else None
-    errors = answer.errors
-    for error in errors:
+    data, end = json.JSONDecoder().raw_decode(text, start) if start else (None, None)
+    errors: dict[Any, set[str]] = {}
+    for error in answer.errors:
         assert error["extensions"].pop("errorId")
-    return (
-        answer.response.status_code,
-        text[start:end] if start else None,
-        sorted(json.dumps(error, sort_keys=True) for error in errors),
-    )
+        as_text = json.dumps(error, sort_keys=True)
+        errors.setdefault(_null(data, error["path"]) if "path" in error else as_text, set()).add(as_text)
+    return answer.response.status_code, text[start:end] if start else None, errors
+
+
+def _null(data: Any, path: list[str | int]) -> tuple[str | int, ...]:
+    """Where the null is that an error led to: at its own path, or above it where there may be none."""
+    for depth, step in enumerate(path):
+        if data is None:
+            return tuple(path[:depth])
+        data = data[step]
+    assert data is None
+    return tuple(path)
 
 
 @contextmanager
